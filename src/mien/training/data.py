@@ -1,0 +1,192 @@
+"""From labelled pictures to tensors: alignments, targets, splits that no identical picture crosses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from mien.errors import DatasetError, bad_argument
+from mien.faces.align import fit_similarity, template_points
+
+IRIS = (68, 69)
+NOSE_TIP, MOUTH_RIGHT, MOUTH_LEFT = 30, 48, 54
+FIVE_OF_70 = (*IRIS, NOSE_TIP, MOUTH_RIGHT, MOUTH_LEFT)
+"""Our five landmarks among the 68 points of iBUG followed by the right and left iris centre."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Landmarks and blend shapes of labelled pictures, from any landmarker.
+
+    Parameters
+    ----------
+    found : ndarray of shape (n,), bool
+        Where there is a face.
+    landmarks_xy : ndarray of shape (n, 5, 2), float32
+        Pixels of the picture.
+    blendshapes : ndarray of shape (n, b), float32
+        Strength 0 to 1 of each facial movement; b may be 0.
+    blendshape_names : tuple of str
+    """
+
+    found: NDArray[np.bool_]
+    landmarks_xy: NDArray[np.float32]
+    blendshapes: NDArray[np.float32]
+    blendshape_names: tuple[str, ...]
+
+    def mirrored_columns(self) -> list[int]:
+        """Return, for each blend shape, the column it becomes when the picture is mirrored."""
+        swap = {"Left": "Right", "Right": "Left"}
+        names = list(self.blendshape_names)
+        partner = []
+        for name in names:
+            side = next((s for s in swap if name.endswith(s)), None)
+            partner.append(names.index(name.removesuffix(side) + swap[side] if side else name))
+        return partner
+
+
+def load_geometry(path: str | Path, rows: NDArray[np.int64]) -> Geometry:
+    """Read a geometry file and order it as the pictures are.
+
+    Parameters
+    ----------
+    path : path
+        A ``.npz`` with `row`, `found`, `landmarks_xy` (70 points), `blendshapes` (x 255) and their names.
+    rows : ndarray of shape (n,)
+        The row of each picture in the corpus's official file.
+    """
+    with np.load(path) as file:
+        missing = {"row", "found", "landmarks_xy", "blendshapes", "blendshape_names"} - set(file.files)
+        if missing:
+            raise DatasetError(f"{path} is no geometry file: it lacks {', '.join(sorted(missing))}.")
+        place = {int(row): i for i, row in enumerate(file["row"])}
+        absent = [int(r) for r in rows if int(r) not in place]
+        if absent:
+            raise DatasetError(f"{path} has no entry for row {absent[0]} ({len(absent)} rows are missing).")
+        order = np.array([place[int(r)] for r in rows])
+        return Geometry(
+            found=file["found"][order].astype(bool),
+            landmarks_xy=file["landmarks_xy"][order][:, FIVE_OF_70, :].astype(np.float32),
+            blendshapes=file["blendshapes"][order].astype(np.float32) / 255,
+            blendshape_names=tuple(str(name) for name in file["blendshape_names"]),
+        )
+
+
+def crop_matrices(
+    geometry: Geometry | None, shapes: NDArray[np.int64], template: str, margin: float, size: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return how each picture is cut: by its landmarks, and as it is.
+
+    Parameters
+    ----------
+    geometry : Geometry, optional
+        Landmarks; without them, and where none were found, the picture is taken as it is.
+    shapes : ndarray of shape (n, 2)
+        Height and width of the pictures.
+    template, margin, size
+        As on the model's card.
+
+    Returns
+    -------
+    aligned, whole : ndarray of shape (n, 2, 3), float32
+        Picture to crop. `whole` treats the picture as a face already framed like the template.
+    """
+    whole = framed_matrices(shapes, margin, size)
+    if geometry is None:
+        return whole, whole
+    target = template_points(template, margin, size)
+    aligned = fit_similarity(geometry.landmarks_xy, target).astype(np.float32)
+    return np.where(geometry.found[:, None, None], aligned, whole), whole
+
+
+def framed_matrices(shapes: NDArray[np.int64], margin: float, size: int) -> NDArray[np.float32]:
+    """Return the cut of pictures that are framed like the template already.
+
+    Parameters
+    ----------
+    shapes : ndarray of shape (n, 2)
+        Height and width of the pictures; the frame is their largest centred square.
+    margin, size
+        As on the model's card.
+    """
+    height, width = np.asarray(shapes, np.float64).T
+    scale = size / (1 + 2 * margin) / np.minimum(height, width)
+    matrix = np.zeros((len(scale), 2, 3), np.float32)
+    matrix[:, 0, 0] = matrix[:, 1, 1] = scale
+    matrix[:, 0, 2] = size / 2 - scale * width / 2
+    matrix[:, 1, 2] = size / 2 - scale * height / 2
+    return matrix
+
+
+def hold_out(groups: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
+    """Choose a part to set aside, whole groups at a time, so that no identical picture crosses.
+
+    Parameters
+    ----------
+    groups : ndarray of shape (n,)
+        Equal numbers stay together.
+    share : float
+        About how much to set aside, between 0 and 1.
+    seed : int
+
+    Returns
+    -------
+    ndarray of shape (n,), bool
+        True where set aside.
+    """
+    if not 0 < share < 1:
+        raise bad_argument("share", allowed="a number between 0 and 1", given=share)
+    names = np.unique(groups)
+    chosen = np.random.default_rng(seed).permutation(names)[: max(1, round(share * len(names)))]
+    return np.isin(groups, chosen)
+
+
+class Batches(Dataset[dict[str, Tensor]]):
+    """Columns held in memory, read a whole batch of rows at a time.
+
+    Parameters
+    ----------
+    columns : dict of str to Tensor
+        Tensors with one first axis.
+    """
+
+    def __init__(self, columns: dict[str, Tensor]) -> None:
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def __getitem__(self, rows: list[int]) -> dict[str, Tensor]:
+        index = torch.as_tensor(rows)
+        return {name: column[index] for name, column in self.columns.items()}
+
+
+class BatchRows(Sampler[list[int]]):
+    """Rows of each batch; shuffled anew each epoch, an incomplete last batch dropped when shuffling.
+
+    Parameters
+    ----------
+    rows : int
+        Number of rows.
+    size : int
+        Rows a batch.
+    shuffle : bool
+    """
+
+    def __init__(self, rows: int, size: int, *, shuffle: bool) -> None:
+        self.rows, self.size, self.shuffle = rows, min(size, rows), shuffle
+
+    def __len__(self) -> int:
+        return self.rows // self.size if self.shuffle else -(-self.rows // self.size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = torch.randperm(self.rows) if self.shuffle else torch.arange(self.rows)
+        for batch in range(len(self)):
+            yield order[batch * self.size : (batch + 1) * self.size].tolist()

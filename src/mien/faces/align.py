@@ -6,6 +6,8 @@ are continuous: (0, 0) is the outer corner of the first pixel, its centre is (0.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -109,3 +111,150 @@ def transform(points_xy: ArrayLike, matrix: NDArray[np.float64]) -> NDArray[np.f
     """
     points = np.asarray(points_xy, np.float64)
     return np.einsum("nij,npj->npi", matrix[:, :, :2], points) + matrix[:, None, :, 2]
+
+
+@dataclass(frozen=True)
+class CropSpec:
+    """How a model's faces are cut, as its card says.
+
+    Parameters
+    ----------
+    template : str
+        A key of :data:`TEMPLATES`.
+    margin : float
+        What is added on every side of the template's square, as a fraction of its side; negative trims.
+    size : int
+        Side of the crop in pixels.
+    colour : {"grey", "rgb"}
+    """
+
+    template: str
+    margin: float
+    size: int
+    colour: str = "grey"
+
+    def __post_init__(self) -> None:
+        if self.colour not in ("grey", "rgb"):
+            raise bad_argument("colour", allowed="'grey' or 'rgb'", given=self.colour)
+        template_points(self.template, self.margin, self.size)
+
+    def matrices(self, landmarks_xy: ArrayLike) -> NDArray[np.float64]:
+        """Return how faces are carried from the picture into crops.
+
+        Parameters
+        ----------
+        landmarks_xy : array_like of shape (n, 5, 2)
+            Pixels of the picture, in the order of :data:`LANDMARKS`.
+
+        Returns
+        -------
+        ndarray of shape (n, 2, 3), float64
+        """
+        return fit_similarity(landmarks_xy, template_points(self.template, self.margin, self.size))
+
+    def cut(self, image: NDArray[np.uint8], landmarks_xy: ArrayLike) -> NDArray[np.uint8]:
+        """Cut the faces of a picture.
+
+        Parameters
+        ----------
+        image : ndarray of shape (H, W) or (H, W, 3), uint8
+            Grey or RGB.
+        landmarks_xy : array_like of shape (n, 5, 2)
+            Pixels of the picture.
+
+        Returns
+        -------
+        ndarray of shape (n, S, S) or (n, S, S, 3), uint8
+            Outside the picture its border is repeated.
+        """
+        landmarks = np.asarray(landmarks_xy, np.float64).reshape(-1, len(LANDMARKS), 2)
+        return self._warp(image, self.matrices(landmarks))
+
+    def cut_framed(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Cut a picture that is a face already, framed like the template.
+
+        Parameters
+        ----------
+        image : ndarray of shape (H, W) or (H, W, 3), uint8
+            Its largest centred square is taken as the template's square.
+
+        Returns
+        -------
+        ndarray of shape (S, S) or (S, S, 3), uint8
+        """
+        return self._warp(image, framed_matrices([image.shape[:2]], self.margin, self.size))[0]
+
+    def _warp(self, image: NDArray[np.uint8], matrices: NDArray[np.float64]) -> NDArray[np.uint8]:
+        picture = _in_colour(image, self.colour)
+        crops = [_resample(picture, matrix, self.size) for matrix in matrices]
+        shape = (0, self.size, self.size) + picture.shape[2:]
+        return np.stack(crops) if crops else np.empty(shape, np.uint8)
+
+
+def framed_matrices(shapes: ArrayLike, margin: float, size: int) -> NDArray[np.float64]:
+    """Return the cut of pictures that are faces already, framed like the template.
+
+    Parameters
+    ----------
+    shapes : array_like of shape (n, 2)
+        Height and width of the pictures; the frame is their largest centred square.
+    margin : float
+        As on the model's card.
+    size : int
+        Side of the crop in pixels.
+
+    Returns
+    -------
+    ndarray of shape (n, 2, 3), float64
+    """
+    height, width = np.asarray(shapes, np.float64).T
+    scale = size / (1 + 2 * margin) / np.minimum(height, width)
+    matrix = np.zeros((len(scale), 2, 3))
+    matrix[:, 0, 0] = matrix[:, 1, 1] = scale
+    matrix[:, 0, 2] = size / 2 - scale * width / 2
+    matrix[:, 1, 2] = size / 2 - scale * height / 2
+    return matrix
+
+
+def _in_colour(image: NDArray[np.uint8], colour: str) -> NDArray[np.uint8]:
+    import cv2
+
+    if colour == "grey" and image.ndim == 3:
+        return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)  # type: ignore[return-value]  # uint8 in, uint8 out
+    if colour == "rgb" and image.ndim == 2:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)  # type: ignore[return-value]  # uint8 in, uint8 out
+    return image
+
+
+def _resample(picture: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
+    """Warp one crop; a face much larger than the crop is averaged down first, so that it does not alias."""
+    import cv2
+
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    step = int(0.75 / scale) if scale > 0 else 1
+    shift = np.zeros(2)
+    if step > 1:
+        picture, shift = _around(picture, matrix, size, step)
+        height, width = (max(1, round(side / step)) for side in picture.shape[:2])
+        ratio = np.array([picture.shape[1] / width, picture.shape[0] / height])
+        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]  # uint8
+    else:
+        ratio = np.ones(2)
+    moved = matrix.copy()  # from the reduced picture's coordinates, and to pixel centres, as OpenCV counts
+    moved[:, 2] += matrix[:, :2] @ shift
+    moved[:, :2] *= ratio
+    moved[:, 2] += moved[:, :2].sum(axis=1) * 0.5 - 0.5
+    flags = cv2.INTER_LINEAR
+    return cv2.warpAffine(picture, moved, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[return-value]  # uint8
+
+
+def _around(
+    picture: NDArray[np.uint8], matrix: NDArray[np.float64], size: int, spare: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Return the part of the picture a crop reads, with some spare, and the part's corner."""
+    corners = np.array([[[0, 0], [size, 0], [size, size], [0, size]]], np.float64)
+    xy = transform(corners, invert(matrix[None]))[0]
+    sides = np.array(picture.shape[1::-1])
+    low = np.clip(np.floor(xy.min(axis=0)) - 2 * spare, 0, sides - 1).astype(int)
+    high = np.clip(np.ceil(xy.max(axis=0)) + 2 * spare, low + 1, sides).astype(int)
+    return picture[low[1] : high[1], low[0] : high[0]], low.astype(np.float64)

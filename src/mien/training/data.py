@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from mien.errors import DatasetError, bad_argument
-from mien.faces.align import fit_similarity, template_points
+from mien.faces.align import fit_similarity, framed_matrices, template_points
 
 IRIS = (68, 69)
 NOSE_TIP, MOUTH_RIGHT, MOUTH_LEFT = 30, 48, 54
@@ -98,31 +98,12 @@ def crop_matrices(
     aligned, whole : ndarray of shape (n, 2, 3), float32
         Picture to crop. `whole` treats the picture as a face already framed like the template.
     """
-    whole = framed_matrices(shapes, margin, size)
+    whole = framed_matrices(shapes, margin, size).astype(np.float32)
     if geometry is None:
         return whole, whole
     target = template_points(template, margin, size)
     aligned = fit_similarity(geometry.landmarks_xy, target).astype(np.float32)
     return np.where(geometry.found[:, None, None], aligned, whole), whole
-
-
-def framed_matrices(shapes: NDArray[np.int64], margin: float, size: int) -> NDArray[np.float32]:
-    """Return the cut of pictures that are framed like the template already.
-
-    Parameters
-    ----------
-    shapes : ndarray of shape (n, 2)
-        Height and width of the pictures; the frame is their largest centred square.
-    margin, size
-        As on the model's card.
-    """
-    height, width = np.asarray(shapes, np.float64).T
-    scale = size / (1 + 2 * margin) / np.minimum(height, width)
-    matrix = np.zeros((len(scale), 2, 3), np.float32)
-    matrix[:, 0, 0] = matrix[:, 1, 1] = scale
-    matrix[:, 0, 2] = size / 2 - scale * width / 2
-    matrix[:, 1, 2] = size / 2 - scale * height / 2
-    return matrix
 
 
 def hold_out(groups: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:

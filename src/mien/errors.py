@@ -90,9 +90,10 @@ def unknown_name(kind: str, given: str, known: Iterable[str]) -> UnknownNameErro
         Every accepted name.
     """
     names = sorted(set(known))
-    near = difflib.get_close_matches(given.lower(), names, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return UnknownNameError(f"{given!r} is not a known {kind}.{hint} Known: {', '.join(names)}.")
+    folded = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(given.lower(), folded, n=1, cutoff=0.5)
+    hint = f" Did you mean {folded[near[0]]!r}?" if near else ""
+    return UnknownNameError(f"{given!r} is not a known {kind}.{hint} Known: {', '.join(names) or 'none'}.")
 
 
 def require(module: str, *, purpose: str, extra: str) -> ModuleType:

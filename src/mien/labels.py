@@ -84,6 +84,8 @@ class LabelSet:
         names : iterable of str
             Names or aliases, each emotion once.
         """
+        if isinstance(names, str):
+            raise bad_argument("emotions", allowed="a list of names", given=names)
         chosen = tuple(self.names[self.index(name)] for name in names)
         if len(chosen) < 2 or len(set(chosen)) != len(chosen):
             raise bad_argument("emotions", allowed="two or more different emotions", given=chosen)
@@ -114,7 +116,9 @@ def canonical_name(name: str) -> str:
 
 
 def get_label_set(key: str) -> LabelSet:
-    """Return a standard set by its key ("ekman7", "ferplus8", "affectnet8")."""
+    """Return a set by its key: a standard one ("ekman7", "ferplus8", "affectnet8"), or names joined with "+"."""
+    if "+" in key:
+        return LabelSet(key, tuple(canonical_name(name) for name in key.split("+")))
     if key not in LABEL_SETS:
         raise unknown_name("label set", key, LABEL_SETS)
     return LABEL_SETS[key]

@@ -1,0 +1,221 @@
+"""One still crop to probabilities of the displayed expression, by a network in an ONNX file.
+
+Everything about the input and the outputs is taken from the model's card.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.catalog import ModelCard, find_model
+from mien.errors import ModelError, bad_argument
+from mien.faces.align import CropSpec
+from mien.labels import LabelSet
+from mien.runtime import Session
+
+BATCH = 256
+"""Most crops in one run, so that memory stays bounded."""
+
+SMALLEST = 1e-12
+"""Probabilities below this are raised to it before a logarithm is taken."""
+
+
+class Model(Protocol):
+    """Anything that scores crops.
+
+    Attributes
+    ----------
+    name : str
+        What it is called in results.
+    labels : LabelSet
+        The k columns of its answer.
+    crop : CropSpec
+        How its crops are cut.
+    """
+
+    name: str
+    labels: LabelSet
+    crop: CropSpec
+
+    def predict_proba(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return probabilities of shape (n, k), rows that sum to one, for n crops cut by `crop`."""
+        ...
+
+
+class NetworkModel:
+    """A network that scores single crops.
+
+    Parameters
+    ----------
+    card : ModelCard
+        How the network is used.
+    path : path
+        Its ONNX file: one input of shape (n, S, S), (n, c, S, S) or (n, S, S, c) with c of 1 or 3.
+    labels : str, optional
+        Which of the card's label sets to answer in; by default the first.
+    threads : int, optional
+        Processor threads one run may use; by default as many as the machine has cores.
+
+    Raises
+    ------
+    ModelError
+        If the file is no model, or its input and outputs are not as the card says.
+    UnknownNameError
+        If the card has no such label set.
+    """
+
+    def __init__(
+        self, card: ModelCard, path: str | Path, *, labels: str | None = None, threads: int | None = None
+    ) -> None:
+        self.card = card
+        self.name = card.name
+        self.head = card.head(labels)
+        self.labels: LabelSet = self.head.label_set
+        self.crop = CropSpec(card.template, card.margin, card.size_px, card.colour)
+        self.session = Session(path, threads=threads)
+        self._input, self._shape = _single_input(self.session)
+        self._channels_last = _is_channels_last(self._shape, card.size_px, path)
+        if self.head.output not in self.session.output_names:
+            names = ", ".join(self.session.output_names)
+            raise ModelError(f"{path} has no output {self.head.output!r}, which its card names; it has {names}.")
+
+    def __repr__(self) -> str:
+        return f"NetworkModel({self.name!r}, labels={self.labels.key!r})"
+
+    def predict_proba(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return calibrated probabilities of the displayed expression.
+
+        Parameters
+        ----------
+        crops : ndarray of shape (n, S, S) for grey or (n, S, S, 3) for RGB, uint8
+            As :attr:`crop` cuts them; n may be 0.
+
+        Returns
+        -------
+        ndarray of shape (n, k), float32
+            Rows that sum to one, over :attr:`labels`.
+
+        Raises
+        ------
+        ArgumentError
+            If the crops are not of the card's size and colour.
+        ModelError
+            If the network cannot run on them, or answers with something that is no number.
+        """
+        scores = self.scores(crops).astype(np.float64)
+        if self.head.meaning == "probabilities":
+            scores = np.log(np.maximum(scores, SMALLEST))
+        return softmax(scores / self.head.temperature).astype(np.float32)
+
+    def scores(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the network's own output, before temperature and softmax.
+
+        Parameters
+        ----------
+        crops : ndarray of shape (n, S, S) or (n, S, S, 3), uint8
+            As :attr:`crop` cuts them.
+
+        Returns
+        -------
+        ndarray of shape (n, k), float32
+            What the card's head says: logits or probabilities.
+        """
+        self._check(crops)
+        fixed = self._shape[0]
+        step = fixed or BATCH
+        parts = [self._run(crops[i : i + step], fixed) for i in range(0, len(crops), step)]
+        return np.concatenate([np.empty((0, len(self.labels)), np.float32), *parts])
+
+    def _check(self, crops: NDArray[np.uint8]) -> None:
+        size = self.crop.size
+        shape = (size, size, 3) if self.crop.colour == "rgb" else (size, size)
+        if crops.dtype != np.uint8 or crops.shape[1:] != shape:
+            wanted = ", ".join(map(str, shape))
+            raise bad_argument("crops", allowed=f"uint8 of shape (n, {wanted})", given=f"{crops.dtype} {crops.shape}")
+
+    def _run(self, crops: NDArray[np.uint8], fixed: int | None) -> NDArray[np.float32]:
+        """Score one batch; a file whose batch is fixed gets it filled up with black."""
+        n = len(crops)
+        if fixed is not None and n < fixed:
+            crops = np.concatenate([crops, np.zeros((fixed - n, *crops.shape[1:]), np.uint8)])
+        scores: NDArray[Any] = self.session.run({self._input: self._prepare(crops)}, [self.head.output])[0][:n]
+        if scores.shape != (n, len(self.labels)):
+            raise ModelError(
+                f"{self.session.path}: the output {self.head.output!r} has shape {scores.shape} for {n} crops; "
+                f"the card's labels {self.labels.key!r} need ({n}, {len(self.labels)})."
+            )
+        if not np.isfinite(scores).all():
+            raise ModelError(f"{self.session.path}: the output {self.head.output!r} holds values that are no numbers.")
+        return scores.astype(np.float32, copy=False)
+
+    def _prepare(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Bring crops into the network's range and axes, as the card and the file say."""
+        x = crops.astype(np.float32)
+        if len(self._shape) == 4 and x.ndim == 3:
+            channels = self._shape[3 if self._channels_last else 1]
+            x = np.repeat(x[..., None], channels or 1, axis=3)
+        if self.card.mean != (0.0,) or self.card.std != (1.0,):
+            x = (x - np.asarray(self.card.mean, np.float32)) / np.asarray(self.card.std, np.float32)
+        if x.ndim == 4 and not self._channels_last:
+            x = x.transpose(0, 3, 1, 2)
+        return np.ascontiguousarray(x, dtype=np.float32)
+
+
+def load_model(
+    name_or_file: str | Path = "default", *, labels: str | None = None, threads: int | None = None
+) -> NetworkModel:
+    """Load an expression model.
+
+    Parameters
+    ----------
+    name_or_file : str or path
+        A name that :func:`mien.catalog.list_models` shows, "default", or an ONNX file with its card
+        beside it.
+    labels : str, optional
+        Which of its label sets to answer in ("ferplus8", "ekman7"); by default the first of its card.
+    threads : int, optional
+        Processor threads one run may use; by default as many as the machine has cores.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such model, or it has no such label set.
+    ModelError
+        If its files are missing, damaged or not what the card says.
+    """
+    card, path = find_model(name_or_file, "expression")
+    return NetworkModel(card, path, labels=labels, threads=threads)
+
+
+def softmax(scores: NDArray[Any]) -> NDArray[Any]:
+    """Turn logits of shape (n, k) into rows that sum to one."""
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
+    return powers / powers.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]  # numpy's stub says Any
+
+
+def _single_input(session: Session) -> tuple[str, tuple[int | None, ...]]:
+    if len(session.input_names) != 1:
+        names = ", ".join(session.input_names)
+        raise ModelError(f"{session.path} takes {len(session.input_names)} inputs ({names}); expected one, the crops.")
+    name = session.input_names[0]
+    return name, session.input_shapes[name]
+
+
+def _is_channels_last(shape: tuple[int | None, ...], size: int, path: str | Path) -> bool:
+    """Tell the order of a file's axes, or say that its input does not take the card's crops."""
+    side = (None, size)
+    if len(shape) == 3 and shape[1] in side and shape[2] in side:
+        return False
+    if len(shape) == 4 and shape[1] in (1, 3, None) and shape[2] in side and shape[3] in side:
+        return False
+    if len(shape) == 4 and shape[3] in (1, 3) and shape[1] in side and shape[2] in side:
+        return True
+    given = ", ".join("n" if length is None else str(length) for length in shape)
+    raise ModelError(
+        f"{path} takes an input of shape ({given}); its card's crops of {size} x {size} pixels need "
+        f"(n, {size}, {size}), (n, channels, {size}, {size}) or (n, {size}, {size}, channels)."
+    )

@@ -1,0 +1,243 @@
+"""Find faces and their five landmarks: the shipped detector, and any YuNet-type ONNX file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.catalog import find_model
+from mien.errors import ModelError, bad_argument
+from mien.faces.faces import Faces
+from mien.runtime import Session
+
+STRIDES = (8, 16, 32)
+"""Pixels between neighbouring places of the three grids, in YuNet-type detectors and in ours."""
+
+SMALLEST_FACE_PX = 12.0
+"""Height of the smallest face a network is expected to see, in pixels of what it is shown."""
+
+LONGEST_SIDE_PX = 1280
+"""A larger picture is scaled down to this, unless smaller faces are asked for."""
+
+OVERLAP = 0.45
+"""Of two boxes that overlap more than this (intersection over union), only the surer one stays."""
+
+Float = NDArray[np.float32]
+
+
+class Detector(Protocol):
+    """Anything that finds faces."""
+
+    name: str
+
+    def detect(self, image: NDArray[np.uint8], *, min_face: float | None = None) -> Faces:
+        """Find the faces of one picture, (H, W, 3) RGB or (H, W) grey, uint8."""
+
+
+class PointDetector:
+    """An anchor-free detector: for every place of three grids a score, a box and five landmarks.
+
+    Parameters
+    ----------
+    session : Session
+        A network of our kind (grey, one output per quantity) or of YuNet's (BGR, one output per
+        quantity and grid); which one is read from its outputs.
+    name : str
+    score_threshold : float
+        Faces with a lower score are left out, 0 to 1.
+
+    Raises
+    ------
+    ModelError
+        If the network has other outputs.
+    """
+
+    def __init__(self, session: Session, name: str, score_threshold: float) -> None:
+        if not 0 < score_threshold < 1:
+            raise bad_argument("score_threshold", allowed="a number between 0 and 1", given=score_threshold)
+        self.name = name
+        self.score_threshold = score_threshold
+        self._session = session
+        self._ask, self._fixed = _recognise(session, name)
+
+    def detect(self, image: NDArray[np.uint8], *, min_face: float | None = None) -> Faces:
+        """Find the faces of one picture.
+
+        Parameters
+        ----------
+        image : ndarray of shape (H, W, 3) or (H, W), uint8
+            RGB or grey.
+        min_face : float, optional
+            Height in pixels of the smallest face wanted; smaller ones are left out. By default faces down
+            to 12 pixels are found in pictures up to 1280 pixels, and in larger ones down to as much of
+            the picture. A smaller number makes large pictures slower, a larger one faster.
+
+        Returns
+        -------
+        Faces
+            Surest first; coordinates in pixels of `image`.
+        """
+        if image.ndim not in (2, 3) or image.dtype != np.uint8 or 0 in image.shape:
+            raise bad_argument("image", allowed="a uint8 array (H, W, 3) or (H, W)", given=(image.shape, image.dtype))
+        if min_face is not None and not min_face > 0:
+            raise bad_argument("min_face", allowed="a positive number of pixels", given=min_face)
+        found = [self._look(image, scale) for scale in _scales(image.shape[:2], min_face)]
+        score, box, points = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        if min_face is not None:
+            large = box[:, 3] - box[:, 1] >= min_face
+            score, box, points = score[large], box[large], points[large]
+        keep = suppress(box, score, OVERLAP)
+        return Faces(
+            box_xyxy=box[keep],
+            score=score[keep],
+            landmarks_xy=points[keep],
+            track_id=np.full(len(keep), -1, np.int64),
+        )
+
+    def _look(self, image: NDArray[np.uint8], scale: float) -> tuple[Float, Float, Float]:
+        """Show the network the picture at one scale; return what is over the threshold, in picture pixels."""
+        if self._fixed:
+            scale = min(scale, self._fixed[0] / image.shape[0], self._fixed[1] / image.shape[1])
+        shown, ratio = _resize(image, scale)
+        height, width = self._fixed or tuple(-(-side // STRIDES[-1]) * STRIDES[-1] for side in shown.shape[:2])
+        score, box, points = self._ask(self._session, _pad(shown, height, width))
+        sure = np.flatnonzero(score >= self.score_threshold)
+        corner, stride = _places(height, width, sure)
+        middle = corner + box[sure, :2] * stride
+        half = np.exp(np.minimum(box[sure, 2:], 8)) * stride / 2
+        corners = np.concatenate([middle - half, middle + half], axis=1) * np.tile(ratio, 2)
+        landmarks = (corner[:, None] + points[sure].reshape(-1, 5, 2) * stride[:, None]) * ratio
+        return score[sure], corners.astype(np.float32), landmarks.astype(np.float32)
+
+
+def load_detector(
+    name_or_file: str | Path = "default", *, score_threshold: float | None = None, threads: int | None = None
+) -> PointDetector:
+    """Load a face detector.
+
+    Parameters
+    ----------
+    name_or_file : str or path
+        A shipped or registered name, or an ONNX file of our kind or of YuNet's.
+    score_threshold : float, optional
+        Overrides the card's, 0 to 1; 0.6 for a file without a card.
+    threads : int, optional
+        Processor threads the network may use; by default as many as there are cores.
+    """
+    file = Path(name_or_file)
+    if file.suffix == ".onnx" and not file.with_suffix(".toml").exists():
+        return PointDetector(Session(file, threads=threads), file.stem, score_threshold or 0.6)
+    card, path = find_model(name_or_file, task="detection")
+    return PointDetector(Session(path, threads=threads), card.name, score_threshold or card.score_threshold)
+
+
+def suppress(box_xyxy: Float, score: Float, overlap: float) -> NDArray[np.int64]:
+    """Choose the surest of boxes that overlap (non-maximum suppression).
+
+    Parameters
+    ----------
+    box_xyxy : ndarray of shape (n, 4)
+    score : ndarray of shape (n,)
+    overlap : float
+        Intersection over union above which the less sure box is dropped, 0 to 1.
+
+    Returns
+    -------
+    ndarray of shape (m,), int64
+        Rows that stay, surest first.
+    """
+    order = np.argsort(-score, kind="stable")
+    area = np.prod(box_xyxy[:, 2:] - box_xyxy[:, :2], axis=1)
+    keep = []
+    while len(order):
+        first, rest = order[0], order[1:]
+        keep.append(first)
+        low = np.maximum(box_xyxy[first, :2], box_xyxy[rest, :2])
+        high = np.minimum(box_xyxy[first, 2:], box_xyxy[rest, 2:])
+        shared = np.prod(np.clip(high - low, 0, None), axis=1)
+        order = rest[shared <= overlap * (area[first] + area[rest] - shared)]
+    return np.array(keep, np.int64)
+
+
+def _scales(shape: tuple[int, ...], min_face: float | None) -> list[float]:
+    """Return the scales at which a picture is shown: one for small faces and, if that is large, one for large ones."""
+    longest = max(shape)
+    first = LONGEST_SIDE_PX / longest if min_face is None else SMALLEST_FACE_PX / min_face
+    first = min(1.0, first)
+    return [first, first / 4] if first * longest > LONGEST_SIDE_PX / 2 else [first]
+
+
+def _resize(image: NDArray[np.uint8], scale: float) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Scale a picture; return it with the ratios that carry its x and y back."""
+    import cv2
+
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    if (height, width) == image.shape[:2]:
+        return image, np.ones(2)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    ratio = np.array([image.shape[1] / width, image.shape[0] / height])
+    return cv2.resize(image, (width, height), interpolation=method), ratio  # type: ignore[return-value]  # uint8
+
+
+def _pad(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    import cv2
+
+    below, right = height - image.shape[0], width - image.shape[1]
+    if not below and not right:
+        return image
+    return cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)  # type: ignore[return-value]  # uint8
+
+
+def _places(height: int, width: int, index: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the corner (m, 2) and the stride (m, 1) of the places with these numbers, finest grid first."""
+    corner = np.empty((len(index), 2))
+    strides = np.empty((len(index), 1))
+    start = 0
+    for stride in STRIDES:
+        columns, rows = width // stride, height // stride
+        here = (index >= start) & (index < start + rows * columns)
+        place = index[here] - start
+        corner[here] = np.stack([place % columns, place // columns], axis=1) * stride
+        strides[here] = stride
+        start += rows * columns
+    return corner, strides
+
+
+Ask = Callable[[Session, NDArray[np.uint8]], tuple[Float, Float, Float]]
+
+
+def _recognise(session: Session, name: str) -> tuple[Ask, tuple[int, int] | None]:
+    """Tell which kind of detector a network is, and the height and width it insists on."""
+    outputs = set(session.output_names)
+    shape = session.input_shapes[session.input_names[0]]
+    sides = shape[-2:]
+    fixed = (int(sides[0]), int(sides[1])) if all(isinstance(side, int) for side in sides) else None
+    if {"score", "box", "points"} <= outputs:
+        return _ask_ours, fixed
+    if {f"{what}_{stride}" for what in ("cls", "obj", "bbox", "kps") for stride in STRIDES} <= outputs:
+        return _ask_yunet, fixed
+    raise ModelError(
+        f"{name} is not a face detector mien can use: its outputs are {', '.join(sorted(outputs))}; "
+        "expected score, box, points, or YuNet's cls_8 ... kps_32."
+    )
+
+
+def _ask_ours(session: Session, image: NDArray[np.uint8]) -> tuple[Float, Float, Float]:
+    import cv2
+
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
+    score, box, points = session.run({session.input_names[0]: grey[None]}, ["score", "box", "points"])
+    return score[0], box[0] + (0.5, 0.5, 0, 0), points[0] + 0.5  # ours count from a place's middle
+
+
+def _ask_yunet(session: Session, image: NDArray[np.uint8]) -> tuple[Float, Float, Float]:
+    rgb = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+    bgr = np.ascontiguousarray(rgb[..., ::-1].transpose(2, 0, 1)[None], np.float32)
+    names = [f"{what}_{stride}" for what in ("cls", "obj", "bbox", "kps") for stride in STRIDES]
+    answers = [a.reshape(-1, a.shape[-1]) for a in session.run({session.input_names[0]: bgr}, names)]
+    cls, obj, box, points = (np.concatenate(answers[i : i + 3]) for i in range(0, 12, 3))
+    return np.sqrt(np.clip(cls, 0, 1) * np.clip(obj, 0, 1))[:, 0], box, points

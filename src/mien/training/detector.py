@@ -1,0 +1,352 @@
+"""Train the face detector: network, assignment of faces to places, losses, trainer.
+
+The detector is anchor-free (after FCOS, Tian et al. 2019, arXiv 1904.01355, and YuNet, Wu et al. 2023):
+every place of three grids says whether a face is centred there, where its box ends and where its five
+landmarks lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from mien.faces.detect import STRIDES
+from mien.training.material import Material
+from mien.training.networks import convolution
+from mien.training.scenes import Composer, Scene
+
+FACES_A_SCENE = 48
+"""Room for faces in a batch; scenes with more keep the largest."""
+
+SIZE_RANGES = ((0.0, 40.0), (28.0, 104.0), (72.0, 1e6))
+"""Which faces each grid answers for: root of the box's area, pixels. Ranges overlap so that none falls between."""
+
+
+@dataclass(frozen=True)
+class DetectorRecipe:
+    """Everything that decides a training run, besides the data.
+
+    Parameters
+    ----------
+    size : int
+        Side of the scenes in pixels, a multiple of 32.
+    epochs, scenes, batch, seed : int
+        An epoch is that many scenes.
+    learning_rate : float
+        Largest rate of the one-cycle schedule.
+    weight_decay : float
+    average : float
+        Decay of the running average of the weights, which is what is kept.
+    workers : int
+        Processes that compose scenes.
+    """
+
+    size: int = 320
+    epochs: int = 40
+    scenes: int = 12_800
+    batch: int = 32
+    seed: int = 0
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-3
+    average: float = 0.999
+    workers: int = 1
+
+
+class Residual(nn.Module):
+    """Two 3 x 3 convolutions around which the input passes unchanged."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *convolution(width, width), nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x + self.body(x))
+
+
+class FacePoint(nn.Module):
+    """The detector's network: 0.24 M weights, grey pictures of any size divisible by 32.
+
+    The first step takes the logarithm, so that light multiplied onto a face becomes a constant, which
+    the filters that follow need not see.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(*convolution(1, 16, 2), *convolution(16, 32, 2))
+        self.stages = nn.ModuleList(
+            [
+                nn.Sequential(*convolution(32, 48, 2), Residual(48), Residual(48)),
+                nn.Sequential(*convolution(48, 48, 2), Residual(48)),
+                nn.Sequential(*convolution(48, 48, 2), Residual(48)),
+            ]
+        )
+        self.lateral = nn.ModuleList(
+            [nn.Sequential(nn.Conv2d(48, 32, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU(inplace=True)) for _ in STRIDES]
+        )
+        self.head = nn.Sequential(*convolution(32, 32))
+        self.score, self.box, self.points = (nn.Conv2d(32, k, 1) for k in (1, 4, 10))
+        nn.init.constant_(self.score.bias, -4.5)  # type: ignore[arg-type]  # a bias is there
+        nn.init.constant_(self.box.bias, 1.0)  # type: ignore[arg-type]  # a bias is there
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Look at pictures.
+
+        Parameters
+        ----------
+        pictures : Tensor of shape (n, H, W)
+            Grey, 0 to 255; H and W divisible by 32.
+
+        Returns
+        -------
+        score : Tensor of shape (n, a)
+            Logits, for the places of the three grids row by row, finest first.
+        box : Tensor of shape (n, a, 4)
+            Offset of the box's centre from the place and logarithm of its sides, in strides.
+        points : Tensor of shape (n, a, 10)
+            Offsets of the landmarks from the place, in strides.
+        """
+        x = self.stem(torch.log(pictures[:, None] + 8).contiguous(memory_format=torch.channels_last))
+        levels = []
+        for stage in self.stages:
+            x = stage(x)
+            levels.append(x)
+        merged: list[Tensor] = []
+        for lateral, level in zip(reversed(self.lateral), reversed(levels), strict=True):
+            here = lateral(level)
+            merged.append(here if not merged else here + F.interpolate(merged[-1], scale_factor=2.0, mode="nearest"))
+        heads = [self.head(level) for level in reversed(merged)]
+        answers = [
+            torch.cat([layer(h).flatten(2) for h in heads], dim=2).transpose(1, 2)
+            for layer in (self.score, self.box, self.points)
+        ]
+        return answers[0][..., 0], answers[1], answers[2]
+
+
+def places(height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Return the centres (a, 2) of all places, x and y in pixels, and their strides (a,)."""
+    centres, strides = [], []
+    for stride in STRIDES:
+        y, x = torch.meshgrid(torch.arange(height // stride), torch.arange(width // stride), indexing="ij")
+        centres.append(torch.stack([x.flatten(), y.flatten()], 1) * stride + stride / 2)
+        strides.append(torch.full((x.numel(),), float(stride)))
+    return torch.cat(centres), torch.cat(strides)
+
+
+def decode(box: Tensor, centres: Tensor, strides: Tensor) -> Tensor:
+    """Turn the network's boxes (n, a, 4) into corners x, y, x, y in pixels."""
+    middle = centres + box[..., :2] * strides[:, None]
+    half = torch.exp(box[..., 2:].clamp(max=6)) * strides[:, None] / 2
+    return torch.cat([middle - half, middle + half], dim=-1)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What each place should answer.
+
+    Parameters
+    ----------
+    face : Tensor of shape (n, a), int64
+        Which face of the scene the place stands for; -1 for none.
+    asked : Tensor of shape (n, a), bool
+        False where it is not known whether there is a face.
+    """
+
+    face: Tensor
+    asked: Tensor
+
+
+def assign(boxes: Tensor, sure: Tensor, present: Tensor, centres: Tensor, strides: Tensor) -> Assignment:
+    """Let each face be answered for by the places near its middle, on the grids that fit its size.
+
+    Parameters
+    ----------
+    boxes : Tensor of shape (n, f, 4)
+    sure, present : Tensor of shape (n, f), bool
+        Whether it is asked for; whether there is a face in this slot at all.
+    centres, strides
+        See :func:`places`.
+    """
+    side = (boxes[..., 2:] - boxes[..., :2]).clamp(min=1e-3)
+    size = side.prod(-1).sqrt()[:, None]
+    middle = (boxes[..., :2] + boxes[..., 2:]) / 2
+    away = (centres[None, :, None] - middle[:, None]).abs().amax(-1)
+    reach = torch.minimum(torch.maximum(0.3 * size, 0.5 * strides[None, :, None]), 1.5 * strides[None, :, None])
+    low, high = (torch.tensor(bound).repeat_interleave(_counts(strides)) for bound in zip(*SIZE_RANGES, strict=True))
+    fits = (size >= low[None, :, None]) & (size < high[None, :, None]) & present[:, None]
+    near = fits & (away <= reach)
+    area = torch.where(near, size.expand_as(near), torch.inf)  # where faces overlap the smaller one answers
+    smallest, face = area.min(-1)
+    face = torch.where(torch.isfinite(smallest), face, -1)
+    chosen_sure = torch.gather(sure, 1, face.clamp(min=0))
+    inside = ((centres[None, :, None] >= boxes[:, None, :, :2]) & (centres[None, :, None] <= boxes[:, None, :, 2:])).all(-1)
+    doubtful = (inside & (present & ~sure)[:, None]).any(-1)
+    asked = torch.where(face >= 0, chosen_sure, ~doubtful)
+    return Assignment(face=torch.where(asked, face, -1), asked=asked)
+
+
+def _counts(strides: Tensor) -> Tensor:
+    return torch.stack([(strides == stride).sum() for stride in STRIDES])
+
+
+def losses(
+    score: Tensor, box: Tensor, points: Tensor, batch: dict[str, Tensor], assignment: Assignment, grid: tuple[Tensor, Tensor]
+) -> dict[str, Tensor]:
+    """Score how far the answers are from the faces.
+
+    Scores are taught the overlap of the box they come with (quality focal loss, Li et al. 2020,
+    arXiv 2006.04388), boxes by generalised overlap (Rezatofighi et al. 2019, arXiv 1902.09630),
+    landmarks by a smooth distance in units of the face.
+    """
+    centres, strides = grid
+    rows, columns = torch.nonzero(assignment.face >= 0, as_tuple=True)
+    face = assignment.face[rows, columns]
+    wanted = batch["boxes"][rows, face]
+    given = decode(box[rows, columns][None], centres[columns], strides[columns])[0]
+    overlap, generalised = _overlaps(given, wanted)
+    target = torch.zeros_like(score)
+    target[rows, columns] = overlap.detach().clamp(min=0.05)
+    each = F.binary_cross_entropy_with_logits(score, target, reduction="none") * (score.sigmoid() - target).abs().square()
+    count = max(1, len(rows))
+    side = (wanted[:, 2:] - wanted[:, :2]).clamp(min=1).mean(1)
+    where = centres[columns][:, None] + points[rows, columns].view(-1, 5, 2) * strides[columns][:, None, None]
+    known = torch.isfinite(batch["landmarks"][rows, face])
+    off = (where - torch.nan_to_num(batch["landmarks"][rows, face])) / side[:, None, None]
+    distance = F.smooth_l1_loss(off, torch.zeros_like(off), beta=0.02, reduction="none") * known
+    return {
+        "score": (each * assignment.asked).sum() / count,
+        "box": (1 - generalised).sum() / count,
+        "points": distance.sum() / known.sum().clamp(min=1),
+    }
+
+
+def _overlaps(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    inter = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp(min=0).prod(1)
+    union = (a[:, 2:] - a[:, :2]).prod(1) + (b[:, 2:] - b[:, :2]).prod(1) - inter
+    around = (torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])).prod(1)
+    overlap = inter / union.clamp(min=1e-6)
+    return overlap, overlap - (around - union) / around.clamp(min=1e-6)
+
+
+class DetectorModule(L.LightningModule):
+    """Losses and optimiser of the detector."""
+
+    def __init__(self, recipe: DetectorRecipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.network = FacePoint().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the keyword alone
+        self.grid = places(recipe.size, recipe.size)
+
+    def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
+        score, box, points = (answer.float() for answer in self.network(batch["picture"].float()))
+        with torch.autocast("cpu", enabled=False):
+            assignment = assign(batch["boxes"], batch["sure"], batch["present"], *self.grid)
+            parts = losses(score, box, points, batch, assignment, self.grid)
+        for name, value in parts.items():
+            self.log(name, value, on_step=False, on_epoch=True, prog_bar=True)
+        return parts["score"] + 2 * parts["box"] + 5 * parts["points"]
+
+    def configure_optimizers(self) -> Any:
+        optimiser = torch.optim.AdamW(
+            self.network.parameters(), self.recipe.learning_rate, weight_decay=self.recipe.weight_decay
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser,
+            self.recipe.learning_rate,
+            total_steps=self.recipe.epochs * (self.recipe.scenes // self.recipe.batch),
+            pct_start=0.05,
+            cycle_momentum=False,
+        )
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class Scenes(IterableDataset[dict[str, Tensor]]):
+    """Batches of scenes, composed as they are asked for.
+
+    Parameters
+    ----------
+    material : Material
+    recipe : DetectorRecipe
+    """
+
+    def __init__(self, material: Material, recipe: DetectorRecipe) -> None:
+        self.material, self.recipe = material, recipe
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self.recipe.scenes // self.recipe.batch
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        cv2.setNumThreads(1)
+        worker = get_worker_info()
+        index, count = (worker.id, worker.num_workers) if worker else (0, 1)
+        seed = int(torch.initial_seed() % 2**32)  # the loader draws a new one each epoch
+        composer = Composer(self.material, self.recipe.size, seed)
+        for _ in range(index, len(self), count):
+            yield collate([composer.compose() for _ in range(self.recipe.batch)])
+
+
+def collate(scenes: list[Scene]) -> dict[str, Tensor]:
+    """Stack scenes; the faces of each fill the first of a fixed number of slots."""
+    n = len(scenes)
+    boxes = np.zeros((n, FACES_A_SCENE, 4), np.float32)
+    landmarks = np.full((n, FACES_A_SCENE, 5, 2), np.nan, np.float32)
+    sure = np.zeros((n, FACES_A_SCENE), bool)
+    present = np.zeros((n, FACES_A_SCENE), bool)
+    for i, scene in enumerate(scenes):
+        largest = sorted(range(len(scene.boxes)), key=lambda j: -float(np.ptp(scene.boxes[j][1::2])))[:FACES_A_SCENE]
+        for slot, j in enumerate(largest):
+            boxes[i, slot], landmarks[i, slot] = scene.boxes[j], scene.landmarks[j]
+            sure[i, slot], present[i, slot] = scene.sure[j], True
+    columns: dict[str, NDArray[Any]] = {
+        "picture": np.stack([scene.picture for scene in scenes]),
+        "boxes": boxes,
+        "landmarks": landmarks,
+        "sure": sure,
+        "present": present,
+    }
+    return {name: torch.from_numpy(value) for name, value in columns.items()}
+
+
+def fit_detector(material: Material, recipe: DetectorRecipe, folder: str | Path) -> DetectorModule:
+    """Train, or go on training where an earlier run of the same folder stopped.
+
+    Returns
+    -------
+    DetectorModule
+        With the averaged weights.
+    """
+    L.seed_everything(recipe.seed)
+    module = DetectorModule(recipe)
+    last = Path(folder) / "last.ckpt"
+    trainer = L.Trainer(
+        accelerator="cpu",
+        precision="bf16-mixed",
+        max_epochs=recipe.epochs,
+        default_root_dir=folder,
+        logger=CSVLogger(folder, name="", version="log"),
+        callbacks=[
+            EMAWeightAveraging(decay=recipe.average),
+            ModelCheckpoint(folder, filename="last", enable_version_counter=False),
+        ],
+        gradient_clip_val=5.0,
+        enable_model_summary=False,
+        log_every_n_steps=50,
+    )
+    loader = DataLoader(Scenes(material, recipe), batch_size=None, num_workers=recipe.workers)
+    trainer.fit(module, loader, ckpt_path=str(last) if last.exists() else None)
+    return module

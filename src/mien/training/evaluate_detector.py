@@ -1,0 +1,179 @@
+"""Measure a face detector on what was set aside: false faces, recall, landmark error."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.faces.detect import Detector
+from mien.faces.faces import Faces
+from mien.training.evaluate import wilson_interval
+from mien.training.material import Grey, Material, Photo, Portraits, five_points
+from mien.training.scenes import SURE
+
+HIT = 0.5
+"""A face counts as found when a box overlaps its reference by this much (intersection over union)."""
+
+FALSE_FACES_A_PICTURE = 0.01
+"""Every detector is compared at the score where it finds this many faces in pictures without any."""
+
+
+@dataclass(frozen=True)
+class Recall:
+    """How many reference faces were found.
+
+    Parameters
+    ----------
+    found, n : int
+    low, high : float
+        95 % interval of the fraction (Wilson).
+    """
+
+    found: int
+    n: int
+    low: float
+    high: float
+
+    @property
+    def value(self) -> float:
+        """Fraction found."""
+        return self.found / self.n if self.n else float("nan")
+
+
+@dataclass(frozen=True)
+class DetectorReport:
+    """What was measured of one detector.
+
+    Parameters
+    ----------
+    name : str
+    score_threshold : float
+        The score at which it was measured.
+    false_faces, backgrounds : int
+        Faces found in so many pictures without a face.
+    recall : dict of str to Recall
+        By corpus.
+    landmark_error : dict of str to float
+        By corpus: mean distance of the five landmarks from the reference in units of the distance
+        between the eyes, over the faces found.
+    landmark_faces : dict of str to int
+        Over how many faces.
+    """
+
+    name: str
+    score_threshold: float
+    false_faces: int
+    backgrounds: int
+    recall: dict[str, Recall]
+    landmark_error: dict[str, float]
+    landmark_faces: dict[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers, for JSON."""
+        return asdict(self) | {"recall": {k: asdict(v) | {"value": v.value} for k, v in self.recall.items()}}
+
+
+def evaluate_detector(detector: Detector, material: Material, score_threshold: float | None = None) -> DetectorReport:
+    """Measure a detector.
+
+    Parameters
+    ----------
+    detector : Detector
+        Must return every face down to a low score; what counts is chosen here.
+    material : Material
+        The part that is set aside.
+    score_threshold : float, optional
+        By default the score at which the backgrounds give one false face in 100 pictures.
+    """
+    false = np.concatenate([detector.detect(picture).score for picture in material.backgrounds])
+    allowed = int(FALSE_FACES_A_PICTURE * len(material.backgrounds))
+    threshold = threshold_for(false, allowed) if score_threshold is None else score_threshold
+    errors = {name: landmark_errors(detector, portraits, threshold) for name, portraits in material.portraits.items()}
+    return DetectorReport(
+        name=detector.name,
+        score_threshold=threshold,
+        false_faces=int((false >= threshold).sum()),
+        backgrounds=len(material.backgrounds),
+        recall={name: recall(detector, photos, threshold) for name, photos in material.photos.items()},
+        landmark_error={name: float(np.mean(e)) if len(e) else float("nan") for name, e in errors.items()},
+        landmark_faces={name: len(e) for name, e in errors.items()},
+    )
+
+
+def threshold_for(false_scores: NDArray[np.float32], allowed: int) -> float:
+    """Return the lowest score that leaves at most so many false faces.
+
+    Parameters
+    ----------
+    false_scores : ndarray of shape (n,)
+        Scores of everything found where there is nothing.
+    allowed : int
+    """
+    ordered = np.sort(false_scores)[::-1]
+    return float(np.nextafter(ordered[allowed], np.float32(1))) if len(ordered) > allowed else 0.01
+
+
+def recall(detector: Detector, photos: list[Photo], threshold: float) -> Recall:
+    """Count the reference faces the teacher was sure of that a detector finds at a score."""
+    found = total = 0
+    for photo in photos:
+        faces = detector.detect(photo.picture)
+        boxes = faces.box_xyxy[faces.score >= threshold]
+        wanted = photo.box_xyxy[photo.score >= SURE]
+        total += len(wanted)
+        if len(wanted) and len(boxes):
+            found += int((overlaps(wanted, boxes).max(axis=1) >= HIT).sum())
+    low, high = wilson_interval(found, total) if total else (0.0, 1.0)
+    return Recall(found=found, n=total, low=low, high=high)
+
+
+def landmark_errors(detector: Detector, portraits: Portraits, threshold: float) -> NDArray[np.float64]:
+    """Measure landmarks against the 70-point geometry, on pictures padded so that the face is not cut.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+        Mean distance over the five landmarks in units of the distance between the eyes, for each face found.
+    """
+    errors = []
+    for picture, points in zip(portraits.pictures, portraits.points_xy, strict=True):
+        shown, scale, shift = framed(picture)
+        faces = detector.detect(shown)
+        faces = faces[faces.score >= threshold]
+        wanted = five_points(points) * scale + shift
+        main = nearest(faces, wanted)
+        if main is not None:
+            eyes = np.linalg.norm(wanted[0] - wanted[1])
+            errors.append(np.linalg.norm(main - wanted, axis=1).mean() / max(eyes, 1e-6))
+    return np.array(errors)
+
+
+def framed(picture: Grey, side: int = 160) -> tuple[Grey, float, float]:
+    """Scale a tight face to `side` pixels and surround it by half as much again; return scale and shift."""
+    import cv2
+
+    scale, pad = side / picture.shape[0], side // 2
+    large = cv2.resize(picture, (side, side), interpolation=cv2.INTER_LINEAR) if scale != 1 else picture
+    return cv2.copyMakeBorder(large, pad, pad, pad, pad, cv2.BORDER_REPLICATE), scale, float(pad)  # type: ignore[return-value]  # uint8
+
+
+def nearest(faces: Faces, landmarks_xy: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Return the landmarks of the face whose box holds most of the wanted ones, None when there is none."""
+    if not len(faces):
+        return None
+    low, high = faces.box_xyxy[:, None, :2], faces.box_xyxy[:, None, 2:]
+    held = ((landmarks_xy >= low) & (landmarks_xy <= high)).all(axis=2).sum(axis=1)
+    best = int(held.argmax())
+    return faces.landmarks_xy[best] if held[best] >= 3 else None
+
+
+def overlaps(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the intersection over union of boxes (n, 4) with boxes (m, 4), as (n, m)."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = np.prod(np.clip(high - low, 0, None), axis=2)
+    area_a, area_b = (np.prod(x[:, 2:] - x[:, :2], axis=1) for x in (a, b))
+    return shared / np.maximum(area_a[:, None] + area_b[None] - shared, 1e-6)  # type: ignore[no-any-return]  # float32

@@ -1,0 +1,141 @@
+"""Decoding, suppression and scales of detectors, against networks whose answers are known."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from mien.errors import ArgumentError, ModelError
+from mien.faces.detect import STRIDES, PointDetector, load_detector, suppress
+from mien.runtime import Session
+
+
+class Answers:
+    """Stands in for a session: a bright pixel makes the place it lies in answer with a fixed face."""
+
+    def __init__(self, kind="ours", fixed=None):
+        self.kind = kind
+        self.shown = []
+        names = ["score", "box", "points"]
+        if kind == "yunet":
+            names = [f"{what}_{stride}" for what in ("cls", "obj", "bbox", "kps") for stride in STRIDES]
+        self.input_names, self.output_names = ("input",), tuple(names)
+        self.input_shapes = {"input": (1, *(fixed or (None, None)))}
+
+    def run(self, feeds, outputs=None):
+        picture = feeds["input"][0]
+        picture = picture if picture.ndim == 2 else picture.max(axis=0)
+        self.shown.append(picture.shape)
+        grids = [self.grid(picture, stride) for stride in STRIDES]
+        if self.kind == "ours":
+            return [np.concatenate([grid[i] for grid in grids])[None] for i in range(3)]
+        square = [(grid[0][None, :, None], grid[0][None, :, None], grid[1][None], grid[2][None]) for grid in grids]
+        return [grid[i] for i in range(4) for grid in square]
+
+    def grid(self, picture, stride):
+        rows, columns = picture.shape[0] // stride, picture.shape[1] // stride
+        cells = picture.reshape(rows, stride, columns, stride).max(axis=(1, 3)).reshape(-1)
+        score = np.where((cells > 200) & (stride == 16), 0.9, 0.0).astype(np.float32)
+        box = np.tile(np.array([0, 0, np.log(2), np.log(3)], np.float32), (len(cells), 1))
+        points = np.tile(np.arange(10, dtype=np.float32) / 10, (len(cells), 1))
+        return score, box, points
+
+
+def picture_with_dot(shape=(96, 128), at=(40, 72)):
+    picture = np.zeros(shape, np.uint8)
+    row, column = at
+    picture[row - 4 : row + 4, column - 4 : column + 4] = 255  # large enough to survive averaging
+    return picture
+
+
+def test_decoding_of_ours_counts_from_the_middle_of_a_place():
+    faces = PointDetector(Answers(), "x", 0.5).detect(picture_with_dot())
+    assert len(faces) == 1
+    middle = np.array([72, 40])  # the dot about column 72, row 40 lies in the place from (64, 32) to (80, 48)
+    np.testing.assert_allclose(faces.box_xyxy[0], [*(middle - (16, 24)), *(middle + (16, 24))], atol=1e-4)
+    np.testing.assert_allclose(faces.landmarks_xy[0], middle + np.arange(10).reshape(5, 2) * 1.6, atol=1e-4)
+    assert faces.score[0] == pytest.approx(0.9)
+
+
+def test_decoding_of_yunet_counts_from_the_corner_of_a_place():
+    faces = PointDetector(Answers("yunet"), "x", 0.5).detect(np.repeat(picture_with_dot()[..., None], 3, 2))
+    np.testing.assert_allclose(faces.box_xyxy[0], [64 - 16, 32 - 24, 64 + 16, 32 + 24], atol=1e-4)
+    np.testing.assert_allclose(faces.landmarks_xy[0, 0], (64, 32 + 1.6), atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 300), (33, 31), (64, 64)])
+def test_any_size_is_padded_to_the_grid(shape):
+    answers = Answers()
+    assert len(PointDetector(answers, "x", 0.5).detect(np.zeros(shape, np.uint8))) == 0
+    assert all(side % 32 == 0 for shown in answers.shown for side in shown)
+
+
+def test_large_pictures_are_looked_at_twice_and_points_carried_back():
+    picture = np.zeros((1000, 2000), np.uint8)
+    picture[500:504, 1000:1004] = 255
+    answers = Answers()
+    faces = PointDetector(answers, "x", 0.5).detect(picture)
+    assert [shown[1] for shown in answers.shown] == [1280, 320]
+    middles = faces.box_xyxy.reshape(-1, 2, 2).mean(axis=1)
+    assert (np.abs(middles - (1002, 502)) < 8 * 6.25).all()
+
+
+def test_min_face_chooses_the_scale_and_drops_smaller_ones():
+    picture = picture_with_dot((600, 600), (300, 300))
+    answers = Answers()
+    detector = PointDetector(answers, "x", 0.5)
+    assert len(detector.detect(picture, min_face=47)) == 1
+    assert answers.shown[0][0] < 200
+    assert len(detector.detect(picture, min_face=300)) == 0
+
+
+def test_a_network_with_fixed_input_gets_that_size():
+    answers = Answers(fixed=(64, 96))
+    faces = PointDetector(answers, "x", 0.5).detect(picture_with_dot((128, 192), (80, 100)))
+    assert answers.shown == [(64, 96)]
+    assert len(faces) == 1
+    np.testing.assert_allclose(faces.box_xyxy[0].reshape(2, 2).mean(0), (112, 80), atol=17)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "scores", "kept"),
+    [
+        ([], [], []),
+        ([[0, 0, 9, 9]], [0.5], [0]),
+        ([[0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 60, 60]], [0.6, 0.9, 0.7], [1, 2]),
+        ([[0, 0, 10, 10], [0, 0, 10, 10]], [0.8, 0.8], [0]),
+        ([[0, 0, 10, 10], [6, 0, 16, 10]], [0.8, 0.9], [1, 0]),
+    ],
+)
+def test_suppress(boxes, scores, kept):
+    box = np.array(boxes, np.float32).reshape(-1, 4)
+    assert suppress(box, np.array(scores, np.float32), 0.45).tolist() == kept
+
+
+@pytest.mark.parametrize("image", [np.zeros((4, 4), np.float32), np.zeros((0, 4, 3), np.uint8), np.zeros(4, np.uint8)])
+def test_what_is_no_picture_is_refused(image):
+    with pytest.raises(ArgumentError, match="image"):
+        PointDetector(Answers(), "x", 0.5).detect(image)
+
+
+@pytest.mark.parametrize("min_face", [0, -3, float("nan")])
+def test_min_face_must_be_positive(min_face):
+    with pytest.raises(ArgumentError, match="min_face"):
+        PointDetector(Answers(), "x", 0.5).detect(np.zeros((9, 9), np.uint8), min_face=min_face)
+
+
+@pytest.mark.parametrize("threshold", [0, 1, -0.5])
+def test_threshold_must_be_a_probability(threshold):
+    with pytest.raises(ArgumentError, match="score_threshold"):
+        PointDetector(Answers(), "x", threshold)
+
+
+def test_a_model_that_is_no_detector_is_refused(tmp_path):
+    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])
+    out = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [value], [out])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, tmp_path / "relu.onnx")
+    with pytest.raises(ModelError, match="not a face detector"):
+        load_detector(tmp_path / "relu.onnx")
+    assert Session(tmp_path / "relu.onnx").output_names == ("y",)

@@ -154,7 +154,7 @@ class NetworkModel:
 
     def _prepare(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Bring crops into the network's range and axes, as the card and the file say."""
-        x = crops.astype(np.float32)
+        x: NDArray[Any] = crops.astype(np.float32)
         if len(self._shape) == 4 and x.ndim == 3:
             channels = self._shape[3 if self._channels_last else 1]
             x = np.repeat(x[..., None], channels or 1, axis=3)

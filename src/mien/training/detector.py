@@ -16,14 +16,13 @@ import cv2
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from mien.faces.detect import STRIDES
+from mien.training.fit import make_trainer, open_run
 from mien.training.material import Material
 from mien.training.networks import convolution
 from mien.training.scenes import Composer, Scene
@@ -285,7 +284,6 @@ class Scenes(IterableDataset[dict[str, Tensor]]):
 
     def __init__(self, material: Material, recipe: DetectorRecipe) -> None:
         self.material, self.recipe = material, recipe
-        self.epoch = 0
 
     def __len__(self) -> int:
         return self.recipe.scenes // self.recipe.batch
@@ -325,28 +323,26 @@ def collate(scenes: list[Scene]) -> dict[str, Tensor]:
 def fit_detector(material: Material, recipe: DetectorRecipe, folder: str | Path) -> DetectorModule:
     """Train, or go on training where an earlier run of the same folder stopped.
 
+    Parameters
+    ----------
+    material : Material
+    recipe : DetectorRecipe
+    folder : path
+        Where the recipe, the checkpoint of the last epoch and the log (csv) are kept.
+
     Returns
     -------
     DetectorModule
         With the averaged weights.
+
+    Raises
+    ------
+    ArgumentError
+        If the folder holds a run with another recipe.
     """
-    L.seed_everything(recipe.seed)
+    checkpoint = open_run(folder, recipe)
+    L.seed_everything(recipe.seed, verbose=False)
     module = DetectorModule(recipe)
-    last = Path(folder) / "last.ckpt"
-    trainer = L.Trainer(
-        accelerator="cpu",
-        precision="bf16-mixed",
-        max_epochs=recipe.epochs,
-        default_root_dir=folder,
-        logger=CSVLogger(folder, name="", version="log"),
-        callbacks=[
-            EMAWeightAveraging(decay=recipe.average),
-            ModelCheckpoint(folder, filename="last", enable_version_counter=False),
-        ],
-        gradient_clip_val=5.0,
-        enable_model_summary=False,
-        log_every_n_steps=50,
-    )
     loader = DataLoader(Scenes(material, recipe), batch_size=None, num_workers=recipe.workers)
-    trainer.fit(module, loader, ckpt_path=str(last) if last.exists() else None)
+    make_trainer(folder, recipe.epochs, recipe.average, clip=5.0).fit(module, loader, ckpt_path=checkpoint)
     return module

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
@@ -40,6 +42,8 @@ class Recipe:
     learning_rate : float
         Largest rate of the one-cycle schedule (Smith and Topin 2018, arXiv 1708.07120).
     weight_decay : float
+    dropout : float
+        Share of the features hidden from the heads while training.
     smoothing : float
         Label smoothing of the single labels; the votes need none.
     whole : float
@@ -62,6 +66,7 @@ class Recipe:
     seed: int = 0
     learning_rate: float = 0.1
     weight_decay: float = 5e-4
+    dropout: float = 0.3
     smoothing: float = 0.1
     whole: float = 0.25
     blendshapes: float = 2.0
@@ -84,7 +89,7 @@ class ExpressionModule(L.LightningModule):
     def __init__(self, recipe: Recipe, heads: dict[str, int], mirrored: list[int]) -> None:
         super().__init__()
         self.recipe = recipe
-        self.network = ExpressionNetwork(recipe.arch, heads).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the keyword alone
+        self.network = ExpressionNetwork(recipe.arch, heads, recipe.dropout).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the keyword alone
         self.augment = Augment(recipe.size)
         self.mirrored = mirrored
 
@@ -213,7 +218,9 @@ def prepare(
     )
 
 
-def fit(data: TrainingSet, recipe: Recipe, folder: str | Path) -> ExpressionModule:
+def fit(
+    data: TrainingSet, recipe: Recipe, folder: str | Path, callbacks: Sequence[L.Callback] = ()
+) -> ExpressionModule:
     """Train, or go on training where an earlier run of the same folder stopped.
 
     Parameters
@@ -221,41 +228,100 @@ def fit(data: TrainingSet, recipe: Recipe, folder: str | Path) -> ExpressionModu
     data : TrainingSet
     recipe : Recipe
     folder : path
-        Where the checkpoint of the last epoch and the log (csv) are kept.
+        Where the recipe, the checkpoint of the last epoch and the log (csv) are kept.
+    callbacks : sequence of lightning.Callback, optional
+        Further callbacks.
 
     Returns
     -------
     ExpressionModule
         With the averaged weights.
+
+    Raises
+    ------
+    ArgumentError
+        If the folder holds a run with another recipe.
     """
-    L.seed_everything(recipe.seed)
+    checkpoint = open_run(folder, recipe)
+    L.seed_everything(recipe.seed, verbose=False)
     module = ExpressionModule(recipe, data.heads, data.mirrored)
-    last = Path(folder) / "last.ckpt"
-    trainer = L.Trainer(
-        accelerator="cpu",
-        precision="bf16-mixed",
-        max_epochs=recipe.epochs,
-        default_root_dir=folder,
-        logger=CSVLogger(folder, name="", version="log"),
-        callbacks=[
-            EMAWeightAveraging(decay=recipe.average),
-            ModelCheckpoint(folder, filename="last", enable_version_counter=False),
-        ],
-        enable_model_summary=False,
-        log_every_n_steps=50,
-    )
+    trainer = make_trainer(folder, recipe.epochs, recipe.average, callbacks)
     trainer.fit(
         module,
         _loader(data, ~data.held_out, recipe.batch, shuffle=True),
         _loader(data, data.held_out, 500, shuffle=False),
-        ckpt_path=str(last) if last.exists() else None,
+        ckpt_path=checkpoint,
     )
     return module
 
 
-def trained_network(module: ExpressionModule) -> nn.Module:
-    """Return the network of a finished run, ready to score."""
-    return module.network.eval()
+def open_run(folder: str | Path, recipe: object) -> str | None:
+    """Enter a recipe in a run's folder, or check that it is the one entered before.
+
+    Parameters
+    ----------
+    folder : path
+    recipe : dataclass
+        Of plain values.
+
+    Returns
+    -------
+    str or None
+        The checkpoint to go on from, if there is one.
+
+    Raises
+    ------
+    ArgumentError
+        If the folder holds a run with another recipe.
+    """
+    path = Path(folder) / "recipe.json"
+    ours = asdict(recipe)  # type: ignore[call-overload]  # any of the recipe dataclasses
+    if path.exists():
+        theirs = json.loads(path.read_text())
+        different = sorted(key for key in ours | theirs if ours.get(key) != theirs.get(key))
+        if different:
+            raise bad_argument(
+                "folder",
+                allowed=f"empty, or of a run with the same recipe ({', '.join(different)} differs)",
+                given=str(folder),
+            )
+    else:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(ours, indent=2))
+    last = Path(folder) / "last.ckpt"
+    return str(last) if last.exists() else None
+
+
+def make_trainer(
+    folder: str | Path, epochs: int, average: float, callbacks: Sequence[L.Callback] = (), clip: float | None = None
+) -> L.Trainer:
+    """Make the trainer that every run uses: bfloat16, averaged weights, a checkpoint an epoch, a csv log.
+
+    Parameters
+    ----------
+    folder : path
+    epochs : int
+    average : float
+        Decay of the running average of the weights.
+    callbacks : sequence of lightning.Callback, optional
+    clip : float, optional
+        Largest norm of the gradient.
+    """
+    return L.Trainer(
+        accelerator="cpu",
+        precision="bf16-mixed",
+        max_epochs=epochs,
+        default_root_dir=folder,
+        logger=CSVLogger(folder, name="log"),
+        callbacks=[
+            EMAWeightAveraging(decay=average),
+            ModelCheckpoint(folder, filename="last", enable_version_counter=False),
+            *callbacks,
+        ],
+        gradient_clip_val=clip,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+    )
 
 
 def _loader(

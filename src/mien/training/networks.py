@@ -33,15 +33,17 @@ class ExpressionNetwork(nn.Module):
         A key of :data:`NETWORKS`.
     heads : mapping of str to int
         Number of outputs by the name of the head.
+    dropout : float
+        Share of the features hidden from the heads while training, 0 to 1.
     """
 
-    def __init__(self, arch: str, heads: Mapping[str, int]) -> None:
+    def __init__(self, arch: str, heads: Mapping[str, int], dropout: float = 0.0) -> None:
         super().__init__()
         if arch not in NETWORKS:
             raise unknown_name("network", arch, NETWORKS)
         self.standardise = Standardise()
         self.trunk = NETWORKS[arch]()
-        self.dropout = nn.Dropout(0.3)
+        self.dropout = nn.Dropout(dropout)
         features: int = self.trunk.features  # type: ignore[assignment]  # an int on every trunk
         self.heads = nn.ModuleDict({name: nn.Linear(features, k) for name, k in heads.items()})
 

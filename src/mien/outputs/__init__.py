@@ -1,0 +1,1 @@
+"""Where readings go: files, annotated pictures and charts."""

@@ -1,0 +1,339 @@
+"""From a trained network to what ships: the ONNX file, its card, and golden tensors to test both by.
+
+Nothing is written unless the file, run as users will run it, agrees with the network.
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import tomli_w
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mien._version import __version__
+from mien.catalog import ModelCard, file_sha256
+from mien.errors import ModelError, bad_argument
+from mien.faces.align import CropSpec
+from mien.runtime import Session
+
+TOLERANCE = 1e-3
+"""Most by which an output may differ between the network and its file."""
+
+OPSET = 18
+"""Version of the ONNX operators; any ONNX Runtime since 1.14 has it."""
+
+STORAGE = ("float32", "float16", "int8")
+"""How weights may be kept in a file. They are widened to float32 when it is loaded."""
+
+LARGE = 1024
+"""Weights with fewer numbers than this stay float32: they would save nothing."""
+
+
+def export_network(
+    module: nn.Module,
+    inputs: Mapping[str, NDArray[Any]],
+    outputs: Sequence[str],
+    card: ModelCard,
+    folder: str | Path,
+    *,
+    dynamic_axes: Mapping[str, Mapping[int, str]],
+    others: Sequence[Mapping[str, NDArray[Any]]] = (),
+    extras: Mapping[str, NDArray[Any]] | None = None,
+    storage: str = "float16",
+    tolerance: float = TOLERANCE,
+) -> Path:
+    """Write a network as NAME.onnx, with its card NAME.toml and its golden tensors NAME.npz.
+
+    Parameters
+    ----------
+    module : torch module
+        Its ``forward`` takes the inputs in their order, as float32, and returns one tensor for each output.
+    inputs : mapping of str to ndarray
+        Example inputs by name. They go, with the outputs, into the golden file.
+    outputs : sequence of str
+        Names of the outputs, in the order in which ``forward`` returns them.
+    card : ModelCard
+        Without `sha256`, `size_bytes`, `parameters`, `created` and `versions`, which are filled in.
+    folder : path
+        Where to write; made if it does not exist.
+    dynamic_axes : mapping of str to mapping of int to str
+        For each input, the axes of any length, with a name for each.
+    others : sequence of mapping, optional
+        Further inputs, of other sizes, on which file and network must agree.
+    extras : mapping of str to ndarray, optional
+        More arrays for the golden file.
+    storage : {"float16", "float32", "int8"}
+        How the weights are kept. "int8" (one scale for each output channel) needs a larger `tolerance`.
+    tolerance : float
+        Most by which an output may differ from the network's.
+
+    Returns
+    -------
+    Path
+        The ONNX file.
+
+    Raises
+    ------
+    ModelError
+        If the file does not agree with the network, or an axis did not stay dynamic. Nothing is written.
+    """
+    if storage not in STORAGE:
+        raise bad_argument("storage", allowed=f"one of {STORAGE}", given=storage)
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    frozen = copy.deepcopy(module).float().eval()
+    graph = _trace(frozen, inputs, outputs, dynamic_axes)
+    with ExitStack() as stack:  # moved in the reverse order: the card, which makes the model known, last
+        card_file, golden_file, onnx_file = (
+            stack.enter_context(_replacing(target / (card.name + suffix))) for suffix in (".toml", ".npz", ".onnx")
+        )
+        onnx_file.write_bytes(_pack(graph, storage).SerializeToString())
+        answers = _compare(frozen, onnx_file, (inputs, *others), outputs, tolerance, dynamic_axes)
+        with golden_file.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **{**inputs, **answers, **(extras or {})})
+        finished = _finish(card, onnx_file, sum(p.numel() for p in frozen.parameters()))
+        card_file.write_text(tomli_w.dumps(finished.to_dict()), encoding="utf-8")
+    return target / f"{card.name}.onnx"
+
+
+def export_expression(
+    network: nn.Module,
+    card: ModelCard,
+    folder: str | Path,
+    crops: NDArray[np.uint8],
+    *,
+    picture: NDArray[np.uint8] | None = None,
+    landmarks_xy: NDArray[np.float32] | None = None,
+    storage: str = "float16",
+    tolerance: float = TOLERANCE,
+) -> Path:
+    """Write an expression network; see :func:`export_network`.
+
+    Parameters
+    ----------
+    network : torch module
+        Takes crops (n, S, S) of 0 to 255 and returns a dict of logits. The heads that the card names are
+        exported; others, which only helped training, are dropped.
+    card : ModelCard
+        As for :func:`export_network`.
+    folder : path
+        Where to write.
+    crops : ndarray of shape (n, S, S), uint8
+        At least one, for the golden file.
+    picture : ndarray of shape (H, W) or (H, W, 3), uint8, optional
+        A picture with its landmarks, to test the cutting by.
+    landmarks_xy : ndarray of shape (n, 5, 2), float32, optional
+        Pixels of `picture`.
+    storage, tolerance
+        As for :func:`export_network`.
+
+    Returns
+    -------
+    Path
+        The ONNX file.
+    """
+    if crops.ndim != 3 or not len(crops) or crops.shape[1:] != (card.size_px, card.size_px):
+        raise bad_argument("crops", allowed=f"of shape (n, {card.size_px}, {card.size_px})", given=crops.shape)
+    extras: dict[str, NDArray[Any]] = {}
+    if picture is not None and landmarks_xy is not None:
+        spec = CropSpec(card.template, card.margin, card.size_px, card.colour)
+        extras = {"picture": picture, "landmarks_xy": landmarks_xy, "crop": spec.cut(picture, landmarks_xy)}
+    names = [head.output for head in card.heads]
+    return export_network(
+        _Heads(network, names),
+        {"crops": crops},
+        names,
+        card,
+        folder,
+        dynamic_axes={"crops": {0: "n"}},
+        others=[{"crops": crops[:1]}],
+        extras=extras,
+        storage=storage,
+        tolerance=tolerance,
+    )
+
+
+def write_card(card: ModelCard, folder: str | Path) -> Path:
+    """Write a card again, with the metrics that were measured after the export.
+
+    Returns
+    -------
+    Path
+        The TOML file.
+    """
+    path = Path(folder) / f"{card.name}.toml"
+    with _replacing(path) as file:
+        file.write_text(tomli_w.dumps(card.to_dict()), encoding="utf-8")
+    return path
+
+
+class _Heads(nn.Module):
+    """Only the named heads of a network, in their order."""
+
+    def __init__(self, network: nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(network)
+        self.names = list(names)
+        heads = self.network.heads
+        if not isinstance(heads, nn.ModuleDict) or not set(names) <= set(heads):
+            raise bad_argument("card", allowed="with heads that the network has", given=self.names)
+        for name in set(heads) - set(names):
+            del heads[name]
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
+        scores = self.network(crops)
+        return tuple(scores[name] for name in self.names)
+
+
+def _trace(
+    module: nn.Module,
+    inputs: Mapping[str, NDArray[Any]],
+    outputs: Sequence[str],
+    dynamic_axes: Mapping[str, Mapping[int, str]],
+) -> onnx.ModelProto:
+    """Return the network as an ONNX graph, without traces of the machine it was made on."""
+    example = []
+    for name, array in inputs.items():
+        single = 0 in dynamic_axes.get(name, {}) and len(array) == 1  # an axis of one would be taken as fixed
+        example.append(torch.from_numpy(np.repeat(array, 2, axis=0) if single else array).float())
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)  # what it says of packages we do not use
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch's own, about its own code
+            program = torch.onnx.export(
+                module,
+                tuple(example),
+                dynamo=True,
+                input_names=list(inputs),
+                output_names=list(outputs),
+                dynamic_shapes=tuple(dict(dynamic_axes.get(name, {})) for name in inputs),
+                opset_version=OPSET,
+                verbose=False,
+            )
+    finally:
+        log.setLevel(level)
+    if program is None:
+        raise ModelError("torch exported no program.")
+    graph = program.model_proto
+    for part in (graph, graph.graph, *graph.graph.node, *graph.graph.input, *graph.graph.output):
+        part.doc_string = ""
+        part.ClearField("metadata_props")
+    graph.graph.ClearField("value_info")
+    graph.graph.ClearField("metadata_props")
+    for tensor in graph.graph.initializer:
+        tensor.ClearField("metadata_props")
+    return graph
+
+
+def _pack(model: onnx.ModelProto, storage: str) -> onnx.ModelProto:
+    """Keep large weights in fewer bits, with the operators that widen them again when the file is loaded."""
+    if storage == "float32":
+        return model
+    packed = onnx.ModelProto()
+    packed.CopyFrom(model)
+    weights, widening = [], []
+    for tensor in packed.graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT or np.prod(tensor.dims) < LARGE:
+            weights.append(tensor)
+            continue
+        stored, nodes = (_as_half if storage == "float16" else _as_bytes)(tensor)
+        weights += stored
+        widening += nodes
+    nodes = [*widening, *packed.graph.node]
+    del packed.graph.node[:], packed.graph.initializer[:]
+    packed.graph.node.extend(nodes)
+    packed.graph.initializer.extend(weights)
+    onnx.checker.check_model(packed)
+    return packed
+
+
+def _as_half(tensor: onnx.TensorProto) -> tuple[list[onnx.TensorProto], list[onnx.NodeProto]]:
+    name = tensor.name
+    half = onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor).astype(np.float16), name + ".half")
+    return [half], [onnx.helper.make_node("Cast", [half.name], [name], to=onnx.TensorProto.FLOAT)]
+
+
+def _as_bytes(tensor: onnx.TensorProto) -> tuple[list[onnx.TensorProto], list[onnx.NodeProto]]:
+    name = tensor.name
+    weight = onnx.numpy_helper.to_array(tensor)
+    scale = np.abs(weight).max(axis=tuple(range(1, weight.ndim)), keepdims=True) / 127
+    scale = np.maximum(scale, np.finfo(np.float32).tiny).astype(np.float32)
+    stored = [
+        onnx.numpy_helper.from_array(np.round(weight / scale).astype(np.int8), name + ".bytes"),
+        onnx.numpy_helper.from_array(scale, name + ".scale"),
+    ]
+    return stored, [
+        onnx.helper.make_node("Cast", [name + ".bytes"], [name + ".wide"], to=onnx.TensorProto.FLOAT),
+        onnx.helper.make_node("Mul", [name + ".wide", name + ".scale"], [name]),
+    ]
+
+
+def _compare(
+    module: nn.Module,
+    path: Path,
+    cases: Sequence[Mapping[str, NDArray[Any]]],
+    outputs: Sequence[str],
+    tolerance: float,
+    dynamic_axes: Mapping[str, Mapping[int, str]],
+) -> dict[str, NDArray[Any]]:
+    """Refuse a file that answers differently from the network; return its answers to the first case."""
+    session = Session(path, threads=1)
+    for name, axes in dynamic_axes.items():
+        fixed = [axis for axis in axes if session.input_shapes[name][axis] is not None]
+        if fixed:
+            raise ModelError(f"The export fixed the axes {fixed} of the input {name!r}; they must stay dynamic.")
+    answers: list[dict[str, NDArray[Any]]] = []
+    for case in cases:
+        feeds = {name: np.asarray(array, np.float32) for name, array in case.items()}
+        with torch.no_grad():
+            wanted = module(*(torch.from_numpy(array) for array in feeds.values()))
+        wanted = (wanted,) if isinstance(wanted, Tensor) else wanted
+        given = session.run(feeds, outputs)
+        answers.append(dict(zip(outputs, given, strict=True)))
+        for name, theirs, ours in zip(outputs, wanted, given, strict=True):
+            difference = float(np.abs(theirs.numpy() - ours).max())
+            if not difference <= tolerance:
+                raise ModelError(
+                    f"The exported output {name!r} differs from the network's by {difference:.2g}; "
+                    f"at most {tolerance:.2g} is allowed. Nothing was written."
+                )
+    return answers[0]
+
+
+def _finish(card: ModelCard, onnx_file: Path, parameters: int) -> ModelCard:
+    packages = ("numpy", "onnx", "onnxruntime", "torch")
+    return replace(
+        card,
+        sha256=file_sha256(onnx_file),
+        size_bytes=onnx_file.stat().st_size,
+        parameters=parameters,
+        created=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        versions=(("mien", __version__), *((name, metadata.version(name)) for name in packages)),
+    )
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary file in the same folder; move it to its place if all went well, else remove it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -230,7 +230,9 @@ def _ask_ours(session: Session, image: NDArray[np.uint8]) -> tuple[Float, Float,
     import cv2
 
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
-    score, box, points = session.run({session.input_names[0]: grey[None]}, ["score", "box", "points"])
+    score, box, points = session.run(
+        {session.input_names[0]: grey[None].astype(np.float32)}, ["score", "box", "points"]
+    )
     return score[0], box[0] + (0.5, 0.5, 0, 0), points[0] + 0.5  # ours count from a place's middle
 
 

@@ -1,0 +1,176 @@
+"""Numbers that say how good probabilities are: intervals, calibration, confusion. Functions over arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mien.errors import bad_argument
+
+Z_95 = 1.959963984540054
+"""Quantile of the normal distribution that leaves 2.5 % above it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """How often a model is right at each confidence: parallel arrays over b bins from 0 to 1.
+
+    Parameters
+    ----------
+    confidence : ndarray of shape (b,), float64
+        Mean probability of the best emotion; 0 in an empty bin.
+    accuracy : ndarray of shape (b,), float64
+        Share of right answers; 0 in an empty bin.
+    count : ndarray of shape (b,), int64
+    """
+
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+    count: NDArray[np.int64]
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error (Naeini et al. 2015): mean distance of the two, weighted by the count."""
+        if not self.count.sum():
+            return 0.0
+        return float(np.average(np.abs(self.confidence - self.accuracy), weights=self.count))
+
+
+def wilson_interval(k: int, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share (Wilson 1927, score interval).
+
+    Parameters
+    ----------
+    k, n : int
+        k of n.
+
+    Returns
+    -------
+    low, high : float
+        From 0 to 1; all of it where n is 0.
+    """
+    if not 0 <= k <= n:
+        raise bad_argument("k", allowed=f"from 0 to n ({n})", given=k)
+    if n == 0:
+        return 0.0, 1.0
+    share, z2 = k / n, Z_95**2
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z_95 / (1 + z2 / n) * float(np.sqrt(share * (1 - share) / n + z2 / (4 * n * n)))
+    return (0.0 if k == 0 else middle - half), (1.0 if k == n else middle + half)
+
+
+def reliability(probability: ArrayLike, label: ArrayLike, bins: int = 15) -> Reliability:
+    """Compare confidence with accuracy, in bins of equal width.
+
+    Parameters
+    ----------
+    probability : array_like of shape (n, k)
+        Rows that sum to one.
+    label : array_like of shape (n,), int
+        The right column.
+    bins : int
+    """
+    if bins < 1:
+        raise bad_argument("bins", allowed="a whole number from 1", given=bins)
+    p, y = _paired(probability, label)
+    best = p.max(axis=1, initial=0.0)
+    place = np.clip(np.ceil(best * bins).astype(np.int64) - 1, 0, bins - 1)  # bins are open below, closed above
+    count = np.bincount(place, minlength=bins)
+    some = np.maximum(count, 1)
+    right = p.argmax(axis=1) == y if len(p) else np.zeros(0, bool)
+    return Reliability(
+        confidence=np.bincount(place, weights=best, minlength=bins) / some,
+        accuracy=np.bincount(place, weights=right, minlength=bins) / some,
+        count=count,
+    )
+
+
+def expected_calibration_error(probability: ArrayLike, label: ArrayLike, bins: int = 15) -> float:
+    """Return the mean distance between confidence and accuracy; see :func:`reliability`."""
+    return reliability(probability, label, bins).error
+
+
+def confusion_matrix(label: ArrayLike, answer: ArrayLike, k: int) -> NDArray[np.int64]:
+    """Count pictures by label (row) and answer (column).
+
+    Parameters
+    ----------
+    label, answer : array_like of shape (n,), int
+        From 0 to k - 1.
+    k : int
+
+    Returns
+    -------
+    ndarray of shape (k, k), int64
+    """
+    cells = np.asarray(label, np.int64) * k + np.asarray(answer, np.int64)
+    return np.bincount(cells, minlength=k * k).reshape(k, k).astype(np.int64)
+
+
+def recalls(confusion: NDArray[np.int64], missed: ArrayLike = 0) -> NDArray[np.float64]:
+    """Return the share found of each class; not a number where the class does not occur.
+
+    Parameters
+    ----------
+    confusion : ndarray of shape (k, k), int64
+    missed : array_like of shape (k,), optional
+        Pictures of each class without an answer.
+    """
+    total = confusion.sum(axis=1) + np.asarray(missed)
+    return np.where(total > 0, np.diag(confusion) / np.maximum(total, 1), np.nan)
+
+
+def macro_f1(confusion: NDArray[np.int64], missed: ArrayLike = 0) -> float:
+    """Return the mean over the classes that occur of the F1 (harmonic mean of precision and recall).
+
+    Parameters
+    ----------
+    confusion : ndarray of shape (k, k), int64
+    missed : array_like of shape (k,), optional
+        Pictures of each class without an answer.
+    """
+    total = confusion.sum(axis=1) + np.asarray(missed)
+    occurs = total > 0
+    if not occurs.any():
+        return 0.0
+    return float((2 * np.diag(confusion)[occurs] / (total + confusion.sum(axis=0))[occurs]).mean())
+
+
+def fit_temperature(logits: ArrayLike, targets: ArrayLike) -> float:
+    """Find the temperature whose probabilities fit best (Guo et al. 2017, arXiv 1706.04599).
+
+    Parameters
+    ----------
+    logits : array_like of shape (n, k)
+    targets : array_like of shape (n,), int, or (n, k), float
+        The right column, or a weight for each.
+
+    Returns
+    -------
+    float
+        What to divide logits by so that the cross-entropy is least, between 0.05 and 20.
+    """
+    from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]  # ships no types
+    from scipy.special import log_softmax  # type: ignore[import-untyped]  # ships no types
+
+    scores, wanted = np.asarray(logits, np.float64), np.asarray(targets)
+    if scores.ndim != 2 or not scores.size or len(wanted) != len(scores):
+        raise bad_argument("logits", allowed=f"of shape ({len(wanted)}, k), with one row or more", given=scores.shape)
+    if wanted.ndim == 1:
+        wanted = np.eye(scores.shape[1])[wanted]
+    found = minimize_scalar(
+        lambda log_t: -(wanted * log_softmax(scores / np.exp(log_t), axis=1)).sum() / len(scores),
+        bounds=(np.log(0.05), np.log(20)),
+        method="bounded",
+        options={"xatol": 1e-6},
+    )
+    return float(np.exp(found.x))
+
+
+def _paired(probability: ArrayLike, label: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    p, y = np.asarray(probability, np.float64), np.asarray(label, np.int64)
+    if p.ndim != 2 or y.shape != p.shape[:1]:
+        raise bad_argument("probability", allowed=f"of shape ({len(y)}, k)", given=p.shape)
+    return p, y

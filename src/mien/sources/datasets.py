@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DatasetError, SourceNotFoundError, UnknownNameError, bad_argument
-from mien.labels import EKMAN7, EMOTIONS, FERPLUS8, LabelSet, canonical_name
+from mien.labels import EKMAN7, EMOTIONS, FERPLUS8, LabelSet, canonical_name, get_label_set
 from mien.sources.images import IMAGE_SUFFIXES, read_image
 
 FER2013_NAMES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
@@ -24,7 +24,11 @@ FER2013_NAMES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise",
 FERPLUS_COLUMNS = (*EMOTIONS, "unknown", "NF")
 """The vote columns of FER+ (Barsoum et al. 2016, arXiv 1608.01041), with the emotions in our order."""
 
+Images = Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
+"""Pictures of one corpus: in one array, or each by itself."""
+
 SPLITS = ("Training", "PublicTest", "PrivateTest")
+"""What the column Usage of the official file holds."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class LabelledImages:
 
     name: str
     labels: LabelSet
-    images: Sequence[NDArray[np.uint8]]
+    images: Images
     label: NDArray[np.int64]
     split: NDArray[np.str_]
     source: NDArray[np.str_]
@@ -72,7 +76,9 @@ class LabelledImages:
 
     def select(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> LabelledImages:
         """Return the same corpus with only these rows (a mask or positions)."""
-        index = np.flatnonzero(rows) if rows.dtype == bool else rows
+        if rows.dtype == bool and rows.shape != (len(self),):
+            raise bad_argument("rows", allowed=f"a mask of {len(self)} pictures", given=rows.shape)
+        index = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
         images = (
             self.images[index]
             if isinstance(self.images, np.ndarray)
@@ -103,8 +109,10 @@ def read_fer2013(path: str | Path) -> LabelledImages:
     """
     table = _read_csv(path, {"emotion", "pixels", "Usage"}, "the official FER2013 file")
     number = table["emotion"].to_numpy()
-    if not np.isin(number, range(len(FER2013_NAMES))).all():
+    if not np.isin(number, np.arange(len(FER2013_NAMES))).all():
         raise DatasetError(f"{path}: the column 'emotion' must hold 0 to 6, as in the official FER2013 file.")
+    if not table["Usage"].isin(SPLITS).all():
+        raise DatasetError(f"{path}: the column 'Usage' must hold {', '.join(SPLITS)}, as in the official FER2013 file.")
     to_column = np.array([EKMAN7.index(name) for name in FER2013_NAMES])
     return LabelledImages(
         name="FER2013",
@@ -140,7 +148,12 @@ def read_ferplus(path: str | Path, votes_path: str | Path) -> LabelledImages:
         )
     if (table["Usage"].to_numpy(dtype=str) != fer.split).any():
         raise DatasetError(f"{votes_path} and {path} disagree in the column 'Usage': the rows are not in the same order.")
-    counts = table[list(FERPLUS_COLUMNS)].to_numpy(dtype=np.float32)
+    try:
+        counts = table[list(FERPLUS_COLUMNS)].to_numpy(dtype=np.float32)
+    except ValueError as error:
+        raise DatasetError(f"{votes_path}: the vote columns must hold numbers ({error}).") from error
+    if not (counts >= 0).all():
+        raise DatasetError(f"{votes_path}: every vote column must hold a number from 0.")
     label, votes = ferplus_majority(counts)
     return replace(
         fer,
@@ -179,20 +192,29 @@ def ferplus_majority(
     return label.astype(np.int64), kept[:, : len(FERPLUS8)]
 
 
-def read_folder(path: str | Path) -> LabelledImages:
+def read_folder(path: str | Path, *, labels: str | None = None) -> LabelledImages:
     """Read a folder with one sub-folder per emotion; sub-folder names may be aliases ("angry").
 
     Pictures are decoded only when they are asked for.
 
+    Parameters
+    ----------
+    path : path
+    labels : str, optional
+        Key of the label set to use; by default ``ekman7`` where it has every emotion that occurs, else
+        ``ferplus8``.
+
     Raises
     ------
     DatasetError
-        If there is no sub-folder with pictures, or one whose name is no emotion.
+        If there is no sub-folder with pictures, or one whose name is no emotion of the label set.
     """
     root = _existing(path)
+    if not root.is_dir():
+        raise DatasetError(f"{root} is no folder: expected one with a sub-folder per emotion.")
     found: list[tuple[Path, str]] = []
     for folder in sorted(p for p in root.iterdir() if p.is_dir()):
-        files = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        files = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.name[0] != ".")
         if not files:
             continue
         try:
@@ -205,12 +227,15 @@ def read_folder(path: str | Path) -> LabelledImages:
             f"{root} has no sub-folders with pictures: expected one folder per emotion ({', '.join(EMOTIONS)})."
         )
     present = {emotion for _, emotion in found}
-    labels = EKMAN7 if present <= set(EKMAN7) else FERPLUS8
+    chosen = get_label_set(labels) if labels else EKMAN7 if present <= set(EKMAN7) else FERPLUS8
+    if not present <= set(chosen):
+        outside = ", ".join(sorted(present - set(chosen)))
+        raise DatasetError(f"{root} has pictures of {outside}, which the label set {chosen.key!r} does not have.")
     return LabelledImages(
-        name=root.name,
-        labels=labels,
+        name=root.resolve().name,
+        labels=chosen,
         images=_Files([file for file, _ in found]),
-        label=np.array([labels.index(emotion) for _, emotion in found], np.int64),
+        label=np.array([chosen.index(emotion) for _, emotion in found], np.int64),
         split=np.full(len(found), "", dtype="U1"),
         source=np.array([str(file) for file, _ in found]),
     )
@@ -228,13 +253,14 @@ def open_dataset(
     ferplus : path, optional
         The FER+ votes file beside the FER2013 csv.
     labels : {"ekman7", "ferplus8"}, optional
-        Which labels of a FER2013 csv to use; by default FER+ where its file is given.
+        Which labels to use; by default FER+ for a csv where its file is given, and for a folder the set
+        that has the emotions found.
     """
     root = _existing(path)
     if root.is_dir():
         if ferplus is not None:
             raise bad_argument("ferplus", allowed="given only beside a FER2013 csv", given=str(ferplus))
-        return read_folder(root)
+        return read_folder(root, labels=labels)
     wants = labels or ("ferplus8" if ferplus is not None else "ekman7")
     if wants not in ("ekman7", "ferplus8"):
         raise bad_argument("labels", allowed="'ekman7' or 'ferplus8' for a FER2013 csv", given=labels)
@@ -255,10 +281,11 @@ def leaked_into_training(corpus: LabelledImages) -> NDArray[np.bool_]:
     """
     key = duplicate_groups(corpus.images)
     training = corpus.split == "Training"
-    return np.isin(key, np.unique(key[training])) & ~training
+    leaked: NDArray[np.bool_] = np.isin(key, np.unique(key[training])) & ~training
+    return leaked
 
 
-def duplicate_groups(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.int64]:
+def duplicate_groups(images: Images) -> NDArray[np.int64]:
     """Number the groups of byte-identical pictures.
 
     Returns
@@ -286,7 +313,7 @@ class _Files(Sequence[NDArray[np.uint8]]):
 class _Chosen(Sequence[NDArray[np.uint8]]):
     """Some rows of another sequence of pictures."""
 
-    def __init__(self, images: Sequence[NDArray[np.uint8]], index: NDArray[np.int64]) -> None:
+    def __init__(self, images: Images, index: NDArray[np.int64]) -> None:
         self._images, self._index = images, index
 
     def __len__(self) -> int:
@@ -309,7 +336,7 @@ def _read_csv(path: str | Path, columns: set[str], what: str):  # type: ignore[n
     file = _existing(path)
     try:
         table = pd.read_csv(file)
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, OSError) as error:
         raise DatasetError(f"{file} cannot be read as a csv file ({error}); expected {what}.") from error
     missing = columns - set(table.columns)
     if missing:
@@ -321,15 +348,20 @@ def _read_csv(path: str | Path, columns: set[str], what: str):  # type: ignore[n
 
 def _parse_pixels(column, path: str | Path) -> NDArray[np.uint8]:  # type: ignore[no-untyped-def]  # a pandas Series
     side = 48
-    text = " ".join(column.astype(str))
+    pictures = np.empty((len(column), side, side), np.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)  # what numpy says of text that is no number
-        try:
-            flat = np.fromstring(text, dtype=np.int16, sep=" ")
-        except (DeprecationWarning, ValueError) as error:
-            raise DatasetError(f"{path}: the column 'pixels' must hold numbers from 0 to 255.") from error
-    if flat.size != len(column) * side * side:
-        raise DatasetError(f"{path}: every row of 'pixels' must hold {side} x {side} numbers.")
-    if flat.size and (flat.min() < 0 or flat.max() > 255):
-        raise DatasetError(f"{path}: the column 'pixels' must hold numbers from 0 to 255.")
-    return flat.astype(np.uint8).reshape(-1, side, side)
+        for row, text in enumerate(column.astype(str)):
+            where = f"{path}:{row + 2}: the column 'pixels' must hold {side} x {side} numbers from 0 to 255"
+            try:
+                flat = np.fromstring(text, dtype=np.int64, sep=" ")
+            except (DeprecationWarning, ValueError) as error:
+                raise DatasetError(f"{where}; it holds something else.") from error
+            if flat.size != side * side or flat.min() < 0 or flat.max() > 255:
+                raise DatasetError(f"{where}; it holds {flat.size} numbers{_range(flat)}.")
+            pictures[row] = flat.reshape(side, side)
+    return pictures
+
+
+def _range(numbers: NDArray[np.int64]) -> str:
+    return f" from {numbers.min()} to {numbers.max()}" if numbers.size else ""

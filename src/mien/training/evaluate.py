@@ -165,6 +165,7 @@ def evaluate_model(
     *,
     split: str | None = None,
     detector: Detector | None = None,
+    missed: str = "error",
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Score a model on a labelled corpus of faces.
@@ -180,8 +181,11 @@ def evaluate_model(
     split : str, optional
         Which part to score; by default all.
     detector : Detector, optional
-        Score the whole chain from detection on. Otherwise the pictures are taken as faces, framed like
-        the model's template.
+        Finds the face in each picture, by whose landmarks it is then cut, as in any photograph. Without
+        one the pictures are taken as faces framed like the model's template.
+    missed : {"error", "framed"}
+        What a picture is in which the detector finds no face: an error, which scores the whole chain, or a
+        face framed like the template, which scores the model.
     progress : callable, optional
         Called with the number of pictures done, and of all.
 
@@ -190,6 +194,8 @@ def evaluate_model(
     ArgumentError
         If there is nothing to score, or model and corpus share no two emotions.
     """
+    if missed not in ("error", "framed"):
+        raise bad_argument("missed", allowed="'error' or 'framed'", given=missed)
     part = np.ones(len(corpus), bool) if split is None else corpus.split == split
     if not part.any():
         known = ", ".join(sorted(set(corpus.split.tolist()) - {""})) or "no splits"
@@ -198,7 +204,7 @@ def evaluate_model(
     if not len(rows):
         raise bad_argument("corpus", allowed="one with labelled pictures", given=corpus.name)
     chosen = corpus.select(rows)
-    probability, found = _answers(model, chosen, detector, progress)
+    probability, found = _answers(model, chosen, detector, missed == "framed", progress)
     onto = _onto(probability, model.labels, corpus.labels)
     data = corpus.name if split is None else f"{corpus.name} {split}"
     name = f"{model.name} on {data}"
@@ -219,7 +225,11 @@ def evaluate_model(
 
 
 def _answers(
-    model: Model, corpus: LabelledImages, detector: Detector | None, progress: Callable[[int, int], None] | None
+    model: Model,
+    corpus: LabelledImages,
+    detector: Detector | None,
+    framed: bool,
+    progress: Callable[[int, int], None] | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return the model's probabilities, and where a face was found; a picture is read only once."""
     n = len(corpus)
@@ -229,7 +239,10 @@ def _answers(
         stop = min(start + BATCH, n)
         crops = []
         for row in range(start, stop):
-            crop = _crop(corpus.images[row], model.crop, detector)
+            image = corpus.images[row]
+            crop = None if detector is None else _aligned(image, model.crop, detector)
+            if crop is None and (framed or detector is None):
+                crop = model.crop.cut_framed(image)
             found[row] = crop is not None
             crops += [] if crop is None else [crop]
         if crops:
@@ -239,17 +252,17 @@ def _answers(
     return probability, found
 
 
-def _crop(image: NDArray[np.uint8], spec: CropSpec, detector: Detector | None) -> NDArray[np.uint8] | None:
-    """Cut a picture that is a face: as it is, or by the detector's landmarks where one is given."""
-    if detector is None:
-        return spec.cut_framed(image)
+def _aligned(image: NDArray[np.uint8], spec: CropSpec, detector: Detector) -> NDArray[np.uint8] | None:
+    """Cut the face of a picture of one face by its landmarks; None where none is found."""
     canvas, box = _surrounded(image)
     faces = detector.detect(canvas)
     shared = overlap(faces.box_xyxy, box)[:, 0]
     if not shared.max(initial=0.0) > 0:
         return None
     best = int(shared.argmax())
-    crop: NDArray[np.uint8] = spec.cut(canvas, faces.landmarks_xy[best : best + 1])[0]
+    grown = (box[2:] - box[:2]) / image.shape[1::-1]
+    landmarks = (faces.landmarks_xy[best] - box[:2]) / grown  # back in the picture, which is cut only once
+    crop: NDArray[np.uint8] = spec.cut(image, landmarks[None])[0]
     return crop
 
 

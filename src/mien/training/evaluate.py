@@ -22,6 +22,7 @@ from mien.models.network import Model
 from mien.sources.datasets import LabelledImages, leaked_into_training
 from mien.training.metrics import (
     Reliability,
+    calibration_interval,
     confusion_matrix,
     macro_f1,
     recalls,
@@ -57,8 +58,8 @@ class Report:
         Mean of the F1 of the emotions that occur.
     recall : dict of str to float
         Share found of each emotion that occurs.
-    ece : float
-        Expected calibration error, over the pictures with an answer.
+    ece, ece_low, ece_high : float
+        Expected calibration error over the pictures with an answer, with its 95 % interval (bootstrap).
     confusion : ndarray of shape (k, k), int64
         Pictures by label (row) and answer (column), those with an answer.
     reliability : Reliability
@@ -75,6 +76,8 @@ class Report:
     macro_f1: float
     recall: dict[str, float]
     ece: float
+    ece_low: float
+    ece_high: float
     confusion: NDArray[np.int64]
     reliability: Reliability
     missed: int = 0
@@ -143,6 +146,7 @@ def score(
     low, high = wilson_interval(right, n)
     recall = recalls(confusion, missed)
     table = reliability(answered, label[found])
+    ece_low, ece_high = calibration_interval(answered, label[found])
     return Report(
         name=name,
         labels=labels.names,
@@ -153,6 +157,8 @@ def score(
         macro_f1=macro_f1(confusion, missed),
         recall={emotion: float(r) for emotion, r in zip(labels, recall, strict=True) if not np.isnan(r)},
         ece=table.error,
+        ece_low=ece_low,
+        ece_high=ece_high,
         confusion=confusion,
         reliability=table,
         missed=int(missed.sum()),

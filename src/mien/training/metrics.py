@@ -92,6 +92,34 @@ def expected_calibration_error(probability: ArrayLike, label: ArrayLike, bins: i
     return reliability(probability, label, bins).error
 
 
+def calibration_interval(
+    probability: ArrayLike, label: ArrayLike, *, draws: int = 200, seed: int = 0
+) -> tuple[float, float]:
+    """Return a 95 % interval of the expected calibration error, by drawing the pictures again with replacement.
+
+    Parameters
+    ----------
+    probability : array_like of shape (n, k)
+    label : array_like of shape (n,)
+    draws : int
+        How often (Efron 1979, percentile method). Drawing again adds noise, which lifts the interval a little.
+    seed : int
+
+    Returns
+    -------
+    low, high : float
+        Both NaN for no pictures.
+    """
+    probabilities, labels = _paired(probability, label)
+    if not len(labels):
+        return float("nan"), float("nan")
+    random = np.random.default_rng(seed)
+    rows = (random.integers(0, len(labels), len(labels)) for _ in range(draws))
+    errors = [expected_calibration_error(probabilities[row], labels[row]) for row in rows]
+    low, high = np.percentile(errors, (2.5, 97.5))
+    return float(low), float(high)
+
+
 def confusion_matrix(label: ArrayLike, answer: ArrayLike, k: int) -> NDArray[np.int64]:
     """Count pictures by label (row) and answer (column).
 

@@ -20,7 +20,7 @@ from mien.sources.datasets import LabelledImages
 from mien.training.augment import cut
 from mien.training.data import Geometry
 from mien.training.detector import DetectorRecipe, FacePoint, fit_detector
-from mien.training.evaluate import evaluate_model
+from mien.training.evaluate import Report, evaluate_model
 from mien.training.evaluate_detector import DetectorReport, evaluate_detector
 from mien.training.export import LARGE, export_expression, export_network, write_card
 from mien.training.fit import ExpressionModule, Recipe, TrainingSet, fit, prepare
@@ -153,18 +153,21 @@ def measure_expression(
         result = evaluate_model(model, corpus, split="PublicTest", detector=detector, missed="framed")
         for label, report in (("", result.all), (" without the pictures that also stand in Training", result.clean)):
             if report is not None:
-                where = {"data": f"{corpus.name} PublicTest{label}", "rule": corpus.rule, "command": command}
-                metrics.append(
-                    Metric(name="accuracy", value=round(report.accuracy, 4), low=round(report.low, 4),
-                           high=round(report.high, 4), n=report.n, **where)
-                )  # fmt: skip
-                metrics.append(
-                    Metric(name="expected calibration error", value=round(report.ece, 4), low=0.0, high=0.0,
-                           n=report.n, **where)
-                )  # fmt: skip
+                metrics += _numbers(report, f"{corpus.name} PublicTest{label}", corpus.rule, command)
     card = replace(load_card(file.with_suffix(".toml")), metrics=tuple(metrics))
     write_card(card, file.parent)
     return card
+
+
+def _numbers(report: Report, data: str, rule: str, command: str) -> list[Metric]:
+    values = {
+        "accuracy": (report.accuracy, report.low, report.high),
+        "expected calibration error": (report.ece, report.ece_low, report.ece_high),
+    }
+    return [
+        Metric(name, *(round(v, 4) for v in numbers), n=report.n, data=data, rule=rule, command=command)
+        for name, numbers in values.items()
+    ]
 
 
 def calibrate(module: ExpressionModule, data: TrainingSet) -> dict[str, float]:

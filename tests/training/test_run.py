@@ -1,0 +1,116 @@
+"""From data to a model file in one call, on a small made-up corpus."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mien.catalog import load_card
+from mien.faces.align import TEMPLATES
+from mien.faces.detect import PointDetector
+from mien.faces.faces import Faces
+from mien.labels import EKMAN7, FERPLUS8
+from mien.models.network import load_model
+from mien.runtime import Session
+from mien.sources.datasets import LabelledImages
+from mien.training.detector import FacePoint
+from mien.training.fit import Recipe
+from mien.training.run import finish_detector, store_as_bytes, train_expression
+
+
+class Framed:
+    """A detector that says every picture is one face, framed like the template."""
+
+    name = "framed"
+
+    def detect(self, image, *, min_face=None):
+        height, width = image.shape[:2]
+        points = np.array(TEMPLATES["fer2013-mean"], np.float32) * (width / 2, height / 2) + (width / 4, height / 4)
+        box = np.array([[width / 4, height / 4, width * 0.75, height * 0.75]], np.float32)
+        return Faces(box, np.ones(1, np.float32), points[None].astype(np.float32), np.full(1, -1, np.int64))
+
+
+def corpora(n=120):
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (n, 48, 48)).astype(np.uint8)
+    split = np.array(["Training", "Training", "PublicTest"] * (n // 3))
+    pictures[2] = pictures[0]  # one that leaks
+    label = rng.integers(0, 7, n)
+    labelled = LabelledImages("FER2013", EKMAN7, pictures, label, split, np.arange(n).astype(str))
+    votes = rng.integers(0, 5, (n, 8)).astype(np.float32) + np.eye(8, dtype=np.float32)[rng.integers(0, 8, n)] * 20
+    voted = replace(labelled, name="FER+", labels=FERPLUS8, votes=votes, label=votes.argmax(1))
+    return labelled, voted
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:FutureWarning")  # inside Lightning
+@pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:Checkpoint directory")
+def test_a_trained_model_is_a_file_with_a_card(tmp_path):
+    labelled, voted = corpora()
+    picture = np.random.default_rng(1).integers(0, 256, (90, 90, 3)).astype(np.uint8)
+    card = train_expression(
+        labelled,
+        voted,
+        None,
+        Recipe(epochs=1, batch=16, average=0.5, held_out=0.2),
+        run=tmp_path / "run",
+        out=tmp_path / "out",
+        name="resnet.test",
+        picture=picture,
+        detector=Framed(),
+        command="mien train",
+    )
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["resnet.test.npz", "resnet.test.onnx", "resnet.test.toml"]
+    assert load_card(tmp_path / "out" / "resnet.test.toml") == card
+    assert [head.labels for head in card.heads] == ["ferplus8", "ekman7"]
+    accuracy = [m for m in card.metrics if m.name == "accuracy"]
+    assert [(m.data, m.n) for m in accuracy] == [
+        ("FER+ PublicTest", 40),
+        ("FER+ PublicTest without the pictures that also stand in Training", 39),
+        ("FER2013 PublicTest", 40),
+        ("FER2013 PublicTest without the pictures that also stand in Training", 39),
+    ]
+    assert all(m.low <= m.value <= m.high for m in accuracy)
+    assert all(0 < m.low < m.high < 1 for m in card.metrics if m not in accuracy)
+    assert {d.name for d in card.training_data} == {"FER2013", "FER+"}
+    model = load_model(tmp_path / "out" / "resnet.test.onnx", labels="ekman7")
+    golden = np.load(tmp_path / "out" / "resnet.test.npz")
+    np.testing.assert_array_equal(model.crop.cut(golden["picture"], golden["landmarks_xy"]), golden["crop"])
+    assert model.predict_proba(golden["crop"]).shape == (1, 7)
+
+
+def test_rounded_weights_have_256_levels_for_each_channel():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(16, 16, 3), nn.Conv2d(1, 4, 3), nn.Linear(64, 64))
+    before = [p.clone() for p in network.parameters()]
+    store_as_bytes(network)
+    for layer, old in ((network[0], before[0]), (network[2], before[4])):
+        for channel, was in zip(layer.weight, old, strict=True):
+            assert len(channel.unique()) <= 255
+            assert (channel - was).abs().max() <= was.abs().max() / 254 + 1e-7
+    torch.testing.assert_close(network[1].weight, before[2], msg="small layers are left alone")
+
+
+@pytest.mark.slow
+def test_a_detector_file_finds_what_its_network_finds(tmp_path, monkeypatch):
+    from mien.training import run
+    from mien.training.material import Material
+
+    grey = np.random.default_rng(2).integers(0, 256, (64, 96)).astype(np.uint8)
+    empty = Material(portraits={}, photos={"photos": []}, backgrounds=[grey, grey[:50, :70]])
+    monkeypatch.setattr(run, "load_material", lambda folder, set_aside: empty)
+    torch.manual_seed(0)
+    network = FacePoint().eval()
+    report = finish_detector(network, tmp_path, out=tmp_path, name="facepoint.test", picture=grey)
+    card = load_card(tmp_path / "facepoint.test.toml")
+    assert card.score_threshold == pytest.approx(report.score_threshold, abs=1e-4)
+    assert (tmp_path / "facepoint.test.onnx").stat().st_size < 1_000_000
+    session = Session(tmp_path / "facepoint.test.onnx")
+    score = session.run({"picture": grey[None].astype(np.float32)}, ["score"])[0]
+    with torch.no_grad():
+        truth = network(torch.from_numpy(grey[None]).float())[0].sigmoid().numpy()
+    np.testing.assert_allclose(score, truth, atol=2e-3)
+    assert len(PointDetector(session, "x", 0.5).detect(grey)) == int((score > 0.5).sum() > 0)

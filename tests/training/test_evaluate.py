@@ -1,8 +1,6 @@
 """Evaluation: known answers give known numbers, with and without detection, with and without leaks."""
 
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +9,7 @@ from mien.errors import ArgumentError
 from mien.faces.align import CropSpec
 from mien.faces.faces import Faces
 from mien.labels import EKMAN7, FERPLUS8, LabelSet
-from mien.sources.datasets import LabelledImages, read_fer2013, read_ferplus
+from mien.sources.datasets import LabelledImages
 from mien.training.evaluate import evaluate_model, score
 
 SIZE = 8
@@ -193,15 +191,3 @@ def test_to_dict_is_json():
     for part in ("all", "clean"):
         assert plain[part]["labels"] == list(EKMAN7) and len(plain[part]["confusion"]) == 7
         assert sum(plain[part]["reliability"]["count"]) == plain[part]["n"]
-
-
-@pytest.mark.realdata
-def test_numbers_of_the_official_files():
-    folder = Path(os.environ.get("MIEN_DATA", "../shared/data")) / "fer2013"
-    if not (folder / "fer2013.csv").exists() or not (folder / "fer2013new.csv").exists():
-        pytest.skip("the official FER2013 and FER+ files are not there")
-    fer = read_fer2013(folder / "fer2013.csv")
-    answer = evaluate_model(ShadeModel(), fer, split="PublicTest")
-    assert answer.all.n == 3589 and answer.clean is not None and answer.clean.n == 3589 - 280
-    plus = read_ferplus(folder / "fer2013.csv", folder / "fer2013new.csv")
-    assert evaluate_model(ShadeModel(FERPLUS8), plus, split="PublicTest").all.n == 3199

@@ -78,9 +78,14 @@ def test_an_error_without_rows_leaves_nothing(path: Path) -> None:
 
 def test_an_error_after_rows_keeps_them_under_another_name(path: Path) -> None:
     path.write_text("what stood here before")
-    with pytest.raises(KeyboardInterrupt), open_sink(path) as sink:
-        sink.write(FRAMES[0])
-        raise KeyboardInterrupt
+
+    def write_and_stop() -> None:
+        with open_sink(path) as sink:
+            sink.write(FRAMES[0])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_and_stop()
     assert path.read_text() == "what stood here before"
     part = path.with_name(path.name + ".part")
     whole = part.rename(path)
@@ -88,9 +93,11 @@ def test_an_error_after_rows_keeps_them_under_another_name(path: Path) -> None:
 
 
 def test_columns_are_fixed_by_the_first_readings(path: Path) -> None:
-    with pytest.raises(OutputError, match=r"'b\.jpg' differ in contempt"), open_sink(path) as sink:
+    with open_sink(path) as sink:
         sink.write(FRAMES[0])
-        sink.write(make_readings(["fear"], EKMAN7, source="b.jpg"))
+        with pytest.raises(OutputError, match=r"'b\.jpg' differ in contempt"):
+            sink.write(make_readings(["fear"], EKMAN7, source="b.jpg"))
+    assert len(read(path)) == 2
 
 
 def test_many_rows_arrive_in_order(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,15 +174,17 @@ def test_a_refusal_by_the_system_names_the_file(tmp_path: Path, monkeypatch: pyt
 def test_a_disk_that_fills_up_is_an_output_error_and_keeps_the_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "a.csv"
-    with pytest.raises(OutputError, match=r"a\.csv.*No space left"), open_sink(path) as sink:
-        sink.write(FRAMES[0])
+    def write_until_full() -> None:
+        with open_sink(tmp_path / "a.csv") as sink:
+            sink.write(FRAMES[0])
+            monkeypatch.setattr(sink, "_write_rows", refuse)
+            sink.write(FRAMES[0])
 
-        def refuse(_: object) -> None:
-            raise OSError(28, "No space left on device")
+    def refuse(_: object) -> None:
+        raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(sink, "_write_rows", refuse)
-        sink.write(FRAMES[0])
+    with pytest.raises(OutputError, match=r"a\.csv.*No space left"):
+        write_until_full()
     assert [file.name for file in tmp_path.iterdir()] == ["a.csv.part"]
 
 

@@ -51,7 +51,9 @@ def toy_network():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = Toy()
-        network(torch.rand(64, 20, 20) * 255)  # in training mode, so that the normalisation has seen something
+        network(
+            torch.rand(64, 20, 20) * 255
+        )  # in training mode, so that the normalisation has seen something
     return network.eval()
 
 
@@ -69,4 +71,6 @@ def toy_file(toy_card, toy_network, toy_crops, tmp_path_factory):
     picture = random.integers(0, 256, (70, 90, 3), dtype=np.uint8)
     landmarks = np.array([[[30, 25], [52, 27], [41, 38], [32, 48], [50, 49]]], np.float32)
     folder = tmp_path_factory.mktemp("toy")
-    return export_expression(toy_network, toy_card, folder, toy_crops, picture=picture, landmarks_xy=landmarks)
+    return export_expression(
+        toy_network, toy_card, folder, toy_crops, picture=picture, landmarks_xy=landmarks
+    )

@@ -96,7 +96,7 @@ def test_a_wrong_field_is_named(write, changed, message):
 @pytest.mark.parametrize("text", ["name = ", "versions = 3", "versions = [1]", ""])
 def test_what_is_no_card(write, text):
     path = write(text=text)
-    with pytest.raises(ModelError, match="net.data.toml"):
+    with pytest.raises(ModelError, match=r"net\.data\.toml"):
         load_card(path)
 
 
@@ -136,18 +136,18 @@ def test_find_refuses_a_file_that_is_not_the_card_s(write):
 
 @pytest.mark.parametrize("name", ["folder/none.onnx", "none.onnx"])
 def test_find_a_missing_file(name):
-    with pytest.raises(ModelError, match="none.onnx does not exist"):
+    with pytest.raises(ModelError, match=r"none\.onnx does not exist"):
         find_model(name, "expression")
 
 
 def test_find_without_card_or_without_weights(write):
     path = write()
     path.with_suffix(".onnx").unlink()
-    with pytest.raises(ModelError, match="net.data.onnx does not exist"):
+    with pytest.raises(ModelError, match=r"net\.data\.onnx does not exist"):
         find_model(path, "expression")
     path = write()
     path.unlink()
-    with pytest.raises(ModelError, match="has no card: expected net.data.toml"):
+    with pytest.raises(ModelError, match=r"has no card: expected net\.data\.toml"):
         find_model(path.with_suffix(".onnx"), "expression")
 
 
@@ -158,7 +158,7 @@ def test_find_for_another_task(write):
 
 def test_find_an_unknown_name(write, registry):
     register_model(write())
-    with pytest.raises(UnknownNameError, match="Did you mean 'net.data'"):
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'net\.data'"):
         find_model("net.date", "expression")
 
 

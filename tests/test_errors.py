@@ -40,7 +40,11 @@ def test_long_values_are_shortened():
 @pytest.mark.parametrize(
     ("given", "known", "message"),
     [
-        ("reznet", ["resnet", "vgg"], "'reznet' is not a known model. Did you mean 'resnet'? Known: resnet, vgg."),
+        (
+            "reznet",
+            ["resnet", "vgg"],
+            "'reznet' is not a known model. Did you mean 'resnet'? Known: resnet, vgg.",
+        ),
         ("cpu", ["CPU", "CUDA"], "'cpu' is not a known model. Did you mean 'CPU'? Known: CPU, CUDA."),
         ("x", ["resnet"], "'x' is not a known model. Known: resnet."),
         ("x", [], "'x' is not a known model. Known: none."),
@@ -52,5 +56,7 @@ def test_unknown_name(given, known, message):
 
 def test_require():
     assert errors.require("json", purpose="nothing", extra="none").loads("1") == 1
-    with pytest.raises(errors.MissingExtraError, match=r"Drawing needs the package 'no_such'.*pip install 'mien\[x\]'"):
+    with pytest.raises(
+        errors.MissingExtraError, match=r"Drawing needs the package 'no_such'.*pip install 'mien\[x\]'"
+    ):
         errors.require("no_such.part", purpose="Drawing", extra="x")

@@ -28,14 +28,22 @@ def test_standard_sets():
 
 @pytest.mark.parametrize(
     ("word", "name"),
-    [("anger", "anger"), ("Angry", "anger"), (" CALM ", "neutral"), ("joy", "happiness"), ("surprised", "surprise")],
+    [
+        ("anger", "anger"),
+        ("Angry", "anger"),
+        (" CALM ", "neutral"),
+        ("joy", "happiness"),
+        ("surprised", "surprise"),
+    ],
 )
 def test_aliases(word, name):
     assert canonical_name(word) == name
     assert FERPLUS8.names[FERPLUS8.index(word)] == name
 
 
-@pytest.mark.parametrize(("word", "near"), [("angr", "'angry'"), ("hapiness", "'happiness'"), ("Calmm", "'calm'")])
+@pytest.mark.parametrize(
+    ("word", "near"), [("angr", "'angry'"), ("hapiness", "'happiness'"), ("Calmm", "'calm'")]
+)
 def test_unknown_emotion_names_the_nearest(word, near):
     with pytest.raises(UnknownNameError, match=f"Did you mean {near}"):
         canonical_name(word)

@@ -75,7 +75,7 @@ def test_an_output_it_does_not_have(file):
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x89PNG\r\n", None])
 def test_what_is_no_model(file, content):
     file.write_bytes(file.read_bytes()[:-40] if content is None else content)
-    with pytest.raises(ModelError, match="two.onnx is no ONNX model that can be loaded") as caught:
+    with pytest.raises(ModelError, match=r"two\.onnx is no ONNX model that can be loaded") as caught:
         Session(file)
     assert caught.value.__cause__ is not None and "\n" not in str(caught.value)
 

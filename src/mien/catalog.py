@@ -165,7 +165,9 @@ class ModelCard:
         if self.task == "expression":
             for field in ("template", "heads", "size_px"):
                 if not getattr(self, field):
-                    raise bad_argument(field, allowed="given for an expression model", given=getattr(self, field))
+                    raise bad_argument(
+                        field, allowed="given for an expression model", given=getattr(self, field)
+                    )
 
     def head(self, labels: str | None = None) -> Head:
         """Return the output for a label set; the first where none is named.
@@ -263,7 +265,9 @@ def find_model(name_or_file: str | Path, task: str) -> tuple[ModelCard, Path]:
     if card.task != task:
         raise ModelError(f"{file} is a model for {card.task}; one for {task} is wanted.")
     if card.sha256 and file_sha256(file) != card.sha256:
-        raise ModelError(f"{file} is not the file its card describes: the SHA-256 differs. Restore it, or reinstall.")
+        raise ModelError(
+            f"{file} is not the file its card describes: the SHA-256 differs. Restore it, or reinstall."
+        )
     return card, file
 
 
@@ -314,10 +318,14 @@ def _card_path(name_or_file: str | Path, task: str) -> Path:
     if isinstance(name_or_file, Path) or text.endswith((".onnx", ".toml")) or "/" in text or "\\" in text:
         file = Path(name_or_file)
         if not file.is_file():
-            raise ModelError(f"{file} does not exist, or is no file; expected an ONNX model with its card beside it.")
+            raise ModelError(
+                f"{file} does not exist, or is no file; expected an ONNX model with its card beside it."
+            )
         card = file.with_suffix(".toml")
         if not card.is_file():
-            raise ModelError(f"{file} has no card: expected {card.name} beside it, saying how the model is used.")
+            raise ModelError(
+                f"{file} has no card: expected {card.name} beside it, saying how the model is used."
+            )
         return card
     name = DEFAULTS[task] if text == "default" else text
     if name in RETIRED:

@@ -116,7 +116,7 @@ def canonical_name(name: str) -> str:
 
 
 def get_label_set(key: str) -> LabelSet:
-    """Return a set by its key: a standard one ("ekman7", "ferplus8", "affectnet8"), or names joined with "+"."""
+    """Return a set by its key: "ekman7", "ferplus8", "affectnet8", or emotions joined with "+"."""
     if "+" in key:
         return LabelSet(key, tuple(canonical_name(name) for name in key.split("+")))
     if key not in LABEL_SETS:
@@ -124,9 +124,7 @@ def get_label_set(key: str) -> LabelSet:
     return LABEL_SETS[key]
 
 
-def restrict(
-    probability: NDArray[np.float32], labels: LabelSet, subset: LabelSet
-) -> NDArray[np.float32]:
+def restrict(probability: NDArray[np.float32], labels: LabelSet, subset: LabelSet) -> NDArray[np.float32]:
     """Renormalise probabilities over a subset of their emotions.
 
     Parameters

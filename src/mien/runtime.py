@@ -49,7 +49,8 @@ class Session:
         inputs = self._session.get_inputs()
         self.input_names: tuple[str, ...] = tuple(value.name for value in inputs)
         self.input_shapes: dict[str, tuple[int | None, ...]] = {
-            value.name: tuple(side if isinstance(side, int) else None for side in value.shape) for value in inputs
+            value.name: tuple(side if isinstance(side, int) else None for side in value.shape)
+            for value in inputs
         }
         self.output_names: tuple[str, ...] = tuple(value.name for value in self._session.get_outputs())
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
@@ -108,7 +109,9 @@ def _load(path: Path, threads: int | None, providers: list[str]) -> Any:
 
     for name in providers:
         if name not in available_providers():
-            raise unknown_name("execution provider of the installed ONNX Runtime", name, available_providers())
+            raise unknown_name(
+                "execution provider of the installed ONNX Runtime", name, available_providers()
+            )
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS_ONLY
     if threads is not None:
@@ -130,7 +133,9 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
     """Return what the runtime may raise; its own errors have no common base."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state  # type: ignore[import-untyped]  # ships no types
 
-    own = [value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception)]
+    own = [
+        value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception)
+    ]
     return (*own, RuntimeError, ValueError, TypeError)
 
 

@@ -90,7 +90,12 @@ def test_concatenate_refuses_different_landmarks():
         Faces.concatenate([make(1, points=5), make(1, points=6)])
 
 
-GOOD = {"box_xyxy": np.zeros((2, 4)), "score": np.zeros(2), "landmarks_xy": np.zeros((2, 5, 2)), "track_id": [1, 2]}
+GOOD = {
+    "box_xyxy": np.zeros((2, 4)),
+    "score": np.zeros(2),
+    "landmarks_xy": np.zeros((2, 5, 2)),
+    "track_id": [1, 2],
+}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,9 @@ KEY = "anger+fear+neutral"
 
 @pytest.fixture(scope="module", params=["toy", *[card.name for card in list_models("expression")]])
 def file(request):
-    return request.getfixturevalue("toy_file") if request.param == "toy" else WEIGHTS / f"{request.param}.onnx"
+    return (
+        request.getfixturevalue("toy_file") if request.param == "toy" else WEIGHTS / f"{request.param}.onnx"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,9 @@ def test_all_at_once_equals_one_by_one(model):
 def test_the_order_of_faces_does_not_matter(model):
     crops = crops_for(model, 7)
     order = np.random.default_rng(0).permutation(7)
-    np.testing.assert_allclose(model.predict_proba(crops[order]), model.predict_proba(crops)[order], atol=1e-5)
+    np.testing.assert_allclose(
+        model.predict_proba(crops[order]), model.predict_proba(crops)[order], atol=1e-5
+    )
 
 
 def test_different_faces_get_different_answers(model):
@@ -94,7 +98,11 @@ def test_what_it_is_called(model, file):
 
 def test_wrong_crops_are_refused(model):
     size = model.crop.size
-    for shape, dtype in (((2, size + 1, size), np.uint8), ((size, size), np.uint8), ((1, size, size), np.float32)):
+    for shape, dtype in (
+        ((2, size + 1, size), np.uint8),
+        ((size, size), np.uint8),
+        ((1, size, size), np.float32),
+    ):
         with pytest.raises(ArgumentError, match="crops must be uint8 of shape"):
             model.predict_proba(np.zeros(shape, dtype))
 
@@ -176,8 +184,14 @@ def test_colours_keep_their_order_and_their_range(tmp_path, shape):
 @pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize("n", [0, 1, 4, 6])
 def test_a_file_with_a_fixed_batch(tmp_path, batch, n):
-    model = NetworkModel(card(), foreign(tmp_path, (batch, 1, SIZE, SIZE), weights=np.array([[1.0, 0.0, -1.0]])))
-    crops = np.stack([np.full((SIZE, SIZE), i, np.uint8) for i in range(n)]) if n else np.zeros((0, SIZE, SIZE), np.uint8)
+    model = NetworkModel(
+        card(), foreign(tmp_path, (batch, 1, SIZE, SIZE), weights=np.array([[1.0, 0.0, -1.0]]))
+    )
+    crops = (
+        np.stack([np.full((SIZE, SIZE), i, np.uint8) for i in range(n)])
+        if n
+        else np.zeros((0, SIZE, SIZE), np.uint8)
+    )
     np.testing.assert_allclose(model.scores(crops)[:, 0], np.arange(n), atol=1e-5)
 
 
@@ -188,7 +202,9 @@ def test_temperature_and_probabilities(tmp_path):
     p = NetworkModel(warm, foreign(tmp_path, shape, weights=weights)).predict_proba(crops)
     np.testing.assert_allclose(p, softmax(np.array([[0.5, 1.0, 1.5]])), rtol=1e-5)
     ready = card(heads=(Head(KEY, "scores", meaning="probabilities"),))
-    p = NetworkModel(ready, foreign(tmp_path, shape, weights=np.array([[0.1, 0.4, 0.0]]))).predict_proba(crops)
+    p = NetworkModel(ready, foreign(tmp_path, shape, weights=np.array([[0.1, 0.4, 0.0]]))).predict_proba(
+        crops
+    )
     np.testing.assert_allclose(p, [[0.2, 0.8, 0.0]], atol=1e-6)
 
 
@@ -208,7 +224,9 @@ def test_an_input_that_is_not_the_card_s(tmp_path, shape, message):
 
 def test_an_output_that_is_not_the_card_s(tmp_path):
     with pytest.raises(ModelError, match="has no output 'scores', which its card names; it has logits"):
-        NetworkModel(card(), foreign(tmp_path, ("n", SIZE, SIZE), weights=np.ones((1, 3)), outputs=("logits",)))
+        NetworkModel(
+            card(), foreign(tmp_path, ("n", SIZE, SIZE), weights=np.ones((1, 3)), outputs=("logits",))
+        )
 
 
 def test_an_output_of_another_width(tmp_path):
@@ -229,7 +247,9 @@ def test_two_inputs_are_refused(tmp_path):
     graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["scores"])], "g", infos[:2], infos[2:])
     path = tmp_path / "foreign.onnx"
     path.write_bytes(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
+        helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8
+        ).SerializeToString()
     )
     with pytest.raises(ModelError, match=r"takes 2 inputs \(a, b\); expected one"):
         NetworkModel(card(), path)

@@ -160,7 +160,17 @@ def test_a_missed_face_is_an_error(shape):
     assert (report.n, report.missed, report.confusion.sum()) == (3, 1, 2)
     assert report.accuracy == pytest.approx(2 / 3)
     assert report.recall == {"anger": 0.0, "happiness": 1.0, "neutral": 1.0}
+    assert (report.low, report.high) == pytest.approx((0.2077, 0.9385), abs=1e-4), "of 2 out of 3"
     assert report.macro_f1 == pytest.approx(2 / 3)
+
+
+def test_a_missed_face_taken_as_it_is():
+    pictures = corpus([3, 0, 4], [3, 0, 4])
+    pictures.images[1][:] = 0
+    report = evaluate_model(ShadeModel(), pictures, detector=WholeDetector(), missed="framed").all
+    assert (report.n, report.missed, report.accuracy, report.confusion.sum()) == (3, 0, 1.0, 3)
+    with pytest.raises(ArgumentError, match="missed must be 'error' or 'framed'"):
+        evaluate_model(ShadeModel(), pictures, missed="never")
 
 
 def test_all_faces_missed():
@@ -174,7 +184,11 @@ def test_all_faces_missed():
 def test_batches_and_progress():
     model, seen = ShadeModel(), []
     n = 300
-    evaluate_model(model, corpus([3] * n, [3] * n, marks=[0] * n), progress=lambda done, total: seen.append((done, total)))
+    evaluate_model(
+        model,
+        corpus([3] * n, [3] * n, marks=[0] * n),
+        progress=lambda done, total: seen.append((done, total)),
+    )
     assert sum(model.batches) == n and max(model.batches) < n, "held in memory at once"
     assert seen[-1] == (n, n) and seen == sorted(seen) and len(seen) == len(model.batches)
 

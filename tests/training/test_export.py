@@ -3,17 +3,16 @@
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-onnx = pytest.importorskip("onnx")
-
-from mien.catalog import Head, Metric, ModelCard, load_card  # noqa: E402  (after the optional imports)
-from mien.errors import ArgumentError, ModelError  # noqa: E402
-from mien.models.network import load_model  # noqa: E402
-from mien.runtime import Session  # noqa: E402
-from mien.training import export  # noqa: E402
-from mien.training.export import export_expression, export_network, write_card  # noqa: E402
+from mien.catalog import Head, Metric, ModelCard, load_card
+from mien.errors import ArgumentError, ModelError
+from mien.models.network import load_model
+from mien.runtime import Session
+from mien.training import export
+from mien.training.export import export_expression, export_network, write_card
 
 
 def scores(network, crops):
@@ -128,7 +127,13 @@ class Pyramid(torch.nn.Module):
 
 
 DETECTION = ModelCard(
-    name="pyramid.none", task="detection", summary="s", licence="MIT", size_px=0, colour="grey", score_threshold=0.5
+    name="pyramid.none",
+    task="detection",
+    summary="s",
+    licence="MIT",
+    size_px=0,
+    colour="grey",
+    score_threshold=0.5,
 )
 
 

@@ -124,7 +124,9 @@ def test_temperature_is_recovered(temperature, as_distribution):
     assert found == pytest.approx(temperature, rel=1e-3 if as_distribution else 0.03)
 
 
-@pytest.mark.parametrize(("logits", "targets"), [(np.empty((0, 3)), []), (np.ones((2, 3)), [0]), (np.ones(3), [0, 0, 0])])
+@pytest.mark.parametrize(
+    ("logits", "targets"), [(np.empty((0, 3)), []), (np.ones((2, 3)), [0]), (np.ones(3), [0, 0, 0])]
+)
 def test_temperature_of_wrong_shapes(logits, targets):
     with pytest.raises(ArgumentError, match="logits must be"):
         fit_temperature(logits, targets)

@@ -81,7 +81,9 @@ class NetworkModel:
         self._channels_last = _is_channels_last(self._shape, card.size_px, path)
         if self.head.output not in self.session.output_names:
             names = ", ".join(self.session.output_names)
-            raise ModelError(f"{path} has no output {self.head.output!r}, which its card names; it has {names}.")
+            raise ModelError(
+                f"{path} has no output {self.head.output!r}, which its card names; it has {names}."
+            )
 
     def __repr__(self) -> str:
         return f"NetworkModel({self.name!r}, labels={self.labels.key!r})"
@@ -135,21 +137,27 @@ class NetworkModel:
         shape = (size, size, 3) if self.crop.colour == "rgb" else (size, size)
         if crops.dtype != np.uint8 or crops.shape[1:] != shape:
             wanted = ", ".join(map(str, shape))
-            raise bad_argument("crops", allowed=f"uint8 of shape (n, {wanted})", given=f"{crops.dtype} {crops.shape}")
+            raise bad_argument(
+                "crops", allowed=f"uint8 of shape (n, {wanted})", given=f"{crops.dtype} {crops.shape}"
+            )
 
     def _run(self, crops: NDArray[np.uint8], fixed: int | None) -> NDArray[np.float32]:
         """Score one batch; a file whose batch is fixed gets it filled up with black."""
         n = len(crops)
         if fixed is not None and n < fixed:
             crops = np.concatenate([crops, np.zeros((fixed - n, *crops.shape[1:]), np.uint8)])
-        scores: NDArray[Any] = self.session.run({self._input: self._prepare(crops)}, [self.head.output])[0][:n]
+        scores: NDArray[Any] = self.session.run({self._input: self._prepare(crops)}, [self.head.output])[0][
+            :n
+        ]
         if scores.shape != (n, len(self.labels)):
             raise ModelError(
-                f"{self.session.path}: the output {self.head.output!r} has shape {scores.shape} for {n} crops; "
-                f"the card's labels {self.labels.key!r} need ({n}, {len(self.labels)})."
+                f"{self.session.path}: the output {self.head.output!r} has shape {scores.shape} for {n} "
+                f"crops; the card's labels {self.labels.key!r} need ({n}, {len(self.labels)})."
             )
         if not np.isfinite(scores).all():
-            raise ModelError(f"{self.session.path}: the output {self.head.output!r} holds values that are no numbers.")
+            raise ModelError(
+                f"{self.session.path}: the output {self.head.output!r} holds values that are no numbers."
+            )
         return scores.astype(np.float32, copy=False)
 
     def _prepare(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -200,7 +208,9 @@ def softmax(scores: NDArray[Any]) -> NDArray[Any]:
 def _single_input(session: Session) -> tuple[str, tuple[int | None, ...]]:
     if len(session.input_names) != 1:
         names = ", ".join(session.input_names)
-        raise ModelError(f"{session.path} takes {len(session.input_names)} inputs ({names}); expected one, the crops.")
+        raise ModelError(
+            f"{session.path} takes {len(session.input_names)} inputs ({names}); expected one, the crops."
+        )
     name = session.input_names[0]
     return name, session.input_shapes[name]
 

@@ -79,11 +79,7 @@ class LabelledImages:
         if rows.dtype == bool and rows.shape != (len(self),):
             raise bad_argument("rows", allowed=f"a mask of {len(self)} pictures", given=rows.shape)
         index = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
-        images = (
-            self.images[index]
-            if isinstance(self.images, np.ndarray)
-            else _Chosen(self.images, index)
-        )
+        images = self.images[index] if isinstance(self.images, np.ndarray) else _Chosen(self.images, index)
         return replace(
             self,
             images=images,
@@ -112,7 +108,9 @@ def read_fer2013(path: str | Path) -> LabelledImages:
     if not np.isin(number, np.arange(len(FER2013_NAMES))).all():
         raise DatasetError(f"{path}: the column 'emotion' must hold 0 to 6, as in the official FER2013 file.")
     if not table["Usage"].isin(SPLITS).all():
-        raise DatasetError(f"{path}: the column 'Usage' must hold {', '.join(SPLITS)}, as in the official FER2013 file.")
+        raise DatasetError(
+            f"{path}: the column 'Usage' must hold {', '.join(SPLITS)}, as in the official FER2013 file."
+        )
     to_column = np.array([EKMAN7.index(name) for name in FER2013_NAMES])
     return LabelledImages(
         name="FER2013",
@@ -141,13 +139,18 @@ def read_ferplus(path: str | Path, votes_path: str | Path) -> LabelledImages:
         majority rule excludes the picture.
     """
     fer = read_fer2013(path)
-    table = _read_csv(votes_path, {"Usage", "Image name", *FERPLUS_COLUMNS}, "the official FER+ file fer2013new.csv")
+    table = _read_csv(
+        votes_path, {"Usage", "Image name", *FERPLUS_COLUMNS}, "the official FER+ file fer2013new.csv"
+    )
     if len(table) != len(fer):
         raise DatasetError(
-            f"{votes_path} has {len(table)} rows and {path} has {len(fer)}: they must be row by row the same pictures."
+            f"{votes_path} has {len(table)} rows and {path} has {len(fer)}: "
+            "they must be row by row the same pictures."
         )
     if (table["Usage"].to_numpy(dtype=str) != fer.split).any():
-        raise DatasetError(f"{votes_path} and {path} disagree in the column 'Usage': the rows are not in the same order.")
+        raise DatasetError(
+            f"{votes_path} and {path} disagree in the column 'Usage': the rows are not in the same order."
+        )
     try:
         counts = table[list(FERPLUS_COLUMNS)].to_numpy(dtype=np.float32)
     except ValueError as error:
@@ -161,7 +164,8 @@ def read_ferplus(path: str | Path, votes_path: str | Path) -> LabelledImages:
         labels=FERPLUS8,
         label=label,
         votes=votes,
-        rule="FER+ majority: single votes dropped, the winner holds more than half of the rest, unknown and not-a-face left out",
+        rule="FER+ majority: single votes dropped, the winner holds more than half of the rest, "
+        "unknown and not-a-face left out",
     )
 
 
@@ -220,17 +224,22 @@ def read_folder(path: str | Path, *, labels: str | None = None) -> LabelledImage
         try:
             emotion = canonical_name(folder.name)
         except UnknownNameError as error:
-            raise DatasetError(f"{folder}: a folder per class must be named after an emotion. {error}") from error
+            raise DatasetError(
+                f"{folder}: a folder per class must be named after an emotion. {error}"
+            ) from error
         found += [(file, emotion) for file in files]
     if not found:
         raise DatasetError(
-            f"{root} has no sub-folders with pictures: expected one folder per emotion ({', '.join(EMOTIONS)})."
+            f"{root} has no sub-folders with pictures: "
+            f"expected one folder per emotion ({', '.join(EMOTIONS)})."
         )
     present = {emotion for _, emotion in found}
     chosen = get_label_set(labels) if labels else EKMAN7 if present <= set(EKMAN7) else FERPLUS8
     if not present <= set(chosen):
         outside = ", ".join(sorted(present - set(chosen)))
-        raise DatasetError(f"{root} has pictures of {outside}, which the label set {chosen.key!r} does not have.")
+        raise DatasetError(
+            f"{root} has pictures of {outside}, which the label set {chosen.key!r} does not have."
+        )
     return LabelledImages(
         name=root.resolve().name,
         labels=chosen,
@@ -341,7 +350,8 @@ def _read_csv(path: str | Path, columns: set[str], what: str):  # type: ignore[n
     missing = columns - set(table.columns)
     if missing:
         raise DatasetError(
-            f"{file} is not {what}: it lacks {', '.join(sorted(missing))} and has {', '.join(map(str, table.columns[:12]))}."
+            f"{file} is not {what}: it lacks {', '.join(sorted(missing))} "
+            f"and has {', '.join(map(str, table.columns[:12]))}."
         )
     return table
 

@@ -86,8 +86,15 @@ class Report:
         """Return the report as plain strings, numbers, lists and dicts, for JSON."""
         table = self.reliability
         bins = {name: getattr(table, name).tolist() for name in ("confidence", "accuracy", "count")}
-        plain = {name: value for name, value in vars(self).items() if name not in ("confusion", "reliability")}
-        return {**plain, "labels": list(self.labels), "confusion": self.confusion.tolist(), "reliability": bins}
+        plain = {
+            name: value for name, value in vars(self).items() if name not in ("confusion", "reliability")
+        }
+        return {
+            **plain,
+            "labels": list(self.labels),
+            "confusion": self.confusion.tolist(),
+            "reliability": bins,
+        }
 
 
 @dataclass(frozen=True)
@@ -115,11 +122,21 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return the evaluation as plain strings, numbers, lists and dicts, for JSON."""
         reports = {"all": self.all.to_dict(), "clean": None if self.clean is None else self.clean.to_dict()}
-        return {"model": self.model, "data": self.data, "rule": self.rule, "left_out": self.left_out, **reports}
+        return {
+            "model": self.model,
+            "data": self.data,
+            "rule": self.rule,
+            "left_out": self.left_out,
+            **reports,
+        }
 
 
 def score(
-    name: str, labels: LabelSet, label: NDArray[np.int64], probability: NDArray[np.float32], found: NDArray[np.bool_]
+    name: str,
+    labels: LabelSet,
+    label: NDArray[np.int64],
+    probability: NDArray[np.float32],
+    found: NDArray[np.bool_],
 ) -> Report:
     """Report on probabilities that are there already.
 
@@ -273,7 +290,7 @@ def _aligned(image: NDArray[np.uint8], spec: CropSpec, detector: Detector) -> ND
 
 
 def _surrounded(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Set a picture of a face, enlarged where it is small, into grey of half its side; return its box there."""
+    """Set a picture of a face, enlarged where small, into grey of half its side; return its box there."""
     import cv2
 
     grown = max(1.0, FACE_PX / min(image.shape[:2]))
@@ -290,7 +307,9 @@ def _onto(probability: NDArray[np.float32], labels: LabelSet, wanted: LabelSet) 
     """Bring probabilities into the columns of the corpus; nothing goes to what the model does not know."""
     shared = [name for name in wanted if name in labels]
     if len(shared) < 2:
-        raise bad_argument("model", allowed=f"one that knows two or more of {wanted.names}", given=labels.names)
+        raise bad_argument(
+            "model", allowed=f"one that knows two or more of {wanted.names}", given=labels.names
+        )
     onto = np.zeros((len(probability), len(wanted)), np.float32)
     onto[:, [wanted.index(name) for name in shared]] = restrict(probability, labels, labels.subset(shared))
     return onto

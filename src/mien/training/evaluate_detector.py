@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from mien.faces.detect import Detector
 from mien.faces.faces import Faces
-from mien.training.evaluate import wilson_interval
 from mien.training.material import Grey, Material, Photo, Portraits, five_points
+from mien.training.metrics import wilson_interval
 from mien.training.scenes import SURE
 
 HIT = 0.5

@@ -99,7 +99,8 @@ def export_network(
     graph = _trace(frozen, inputs, outputs, dynamic_axes)
     with ExitStack() as stack:  # moved in the reverse order: the card, which makes the model known, last
         card_file, golden_file, onnx_file = (
-            stack.enter_context(_replacing(target / (card.name + suffix))) for suffix in (".toml", ".npz", ".onnx")
+            stack.enter_context(_replacing(target / (card.name + suffix)))
+            for suffix in (".toml", ".npz", ".onnx")
         )
         onnx_file.write_bytes(_pack(graph, storage).SerializeToString())
         answers = _compare(frozen, onnx_file, (inputs, *others), outputs, tolerance, dynamic_axes)
@@ -147,7 +148,9 @@ def export_expression(
         The ONNX file.
     """
     if crops.ndim != 3 or not len(crops) or crops.shape[1:] != (card.size_px, card.size_px):
-        raise bad_argument("crops", allowed=f"of shape (n, {card.size_px}, {card.size_px})", given=crops.shape)
+        raise bad_argument(
+            "crops", allowed=f"of shape (n, {card.size_px}, {card.size_px})", given=crops.shape
+        )
     extras: dict[str, NDArray[Any]] = {}
     if picture is not None and landmarks_xy is not None:
         spec = CropSpec(card.template, card.margin, card.size_px, card.colour)
@@ -297,7 +300,9 @@ def _compare(
     for name, axes in dynamic_axes.items():
         fixed = [axis for axis in axes if session.input_shapes[name][axis] is not None]
         if fixed:
-            raise ModelError(f"The export fixed the axes {fixed} of the input {name!r}; they must stay dynamic.")
+            raise ModelError(
+                f"The export fixed the axes {fixed} of the input {name!r}; they must stay dynamic."
+            )
     answers: list[dict[str, NDArray[Any]]] = []
     for case in cases:
         feeds = {name: np.asarray(array, np.float32) for name, array in case.items()}

@@ -32,7 +32,7 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """Expected calibration error (Naeini et al. 2015): mean distance of the two, weighted by the count."""
+        """Expected calibration error (Naeini et al. 2015): mean distance of the two, by the count."""
         if not self.count.sum():
             return 0.0
         return float(np.average(np.abs(self.confidence - self.accuracy), weights=self.count))
@@ -76,7 +76,9 @@ def reliability(probability: ArrayLike, label: ArrayLike, bins: int = 15) -> Rel
         raise bad_argument("bins", allowed="a whole number from 1", given=bins)
     p, y = _paired(probability, label)
     best = p.max(axis=1, initial=0.0)
-    place = np.clip(np.ceil(best * bins).astype(np.int64) - 1, 0, bins - 1)  # bins are open below, closed above
+    place = np.clip(
+        np.ceil(best * bins).astype(np.int64) - 1, 0, bins - 1
+    )  # bins are open below, closed above
     count = np.bincount(place, minlength=bins)
     some = np.maximum(count, 1)
     right = p.argmax(axis=1) == y if len(p) else np.zeros(0, bool)
@@ -95,14 +97,14 @@ def expected_calibration_error(probability: ArrayLike, label: ArrayLike, bins: i
 def calibration_interval(
     probability: ArrayLike, label: ArrayLike, *, draws: int = 200, seed: int = 0
 ) -> tuple[float, float]:
-    """Return a 95 % interval of the expected calibration error, by drawing the pictures again with replacement.
+    """Return a 95 % interval of the expected calibration error, by drawing pictures with replacement.
 
     Parameters
     ----------
     probability : array_like of shape (n, k)
     label : array_like of shape (n,)
     draws : int
-        How often (Efron 1979, percentile method). Drawing again adds noise, which lifts the interval a little.
+        How often (Efron 1979, percentile method). Drawing adds noise, which lifts the interval a little.
     seed : int
 
     Returns
@@ -185,7 +187,9 @@ def fit_temperature(logits: ArrayLike, targets: ArrayLike) -> float:
 
     scores, wanted = np.asarray(logits, np.float64), np.asarray(targets)
     if scores.ndim != 2 or not scores.size or len(wanted) != len(scores):
-        raise bad_argument("logits", allowed=f"of shape ({len(wanted)}, k), with one row or more", given=scores.shape)
+        raise bad_argument(
+            "logits", allowed=f"of shape ({len(wanted)}, k), with one row or more", given=scores.shape
+        )
     if wanted.ndim == 1:
         wanted = np.eye(scores.shape[1])[wanted]
     found = minimize_scalar(

@@ -114,6 +114,9 @@ def _load(path: Path, threads: int | None, providers: list[str]) -> Any:
             )
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS_ONLY
+    # Threads that wait sleep instead of spinning: detector and network take turns on the same cores, and
+    # would steal them from each other and from whatever else is running.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if threads is not None:
         if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or threads < 1:
             raise bad_argument("threads", allowed="a whole number from 1", given=threads)

@@ -74,9 +74,16 @@ def test_a_missing_end_is_noticed(kind: str, cut: float) -> None:
         (b"PK\x03\x04......", "archive"),
         (bytes(64), "not JPEG"),
         (b"\xff\xd8", "not JPEG"),
+        (b"\xff\xd8\xff\xe0\xff\xff", "truncated"),
+        (b"\xff\xd8\xff\xd9", "no size"),
+        (b"II+\0\x08\0\0\0" + b"\xff" * 8, "truncated"),
+        (b"II*\0\xff\xff\xff\xff", "truncated"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rJUNK" + bytes(20), "IHDR"),
+        (b"RIFF\x20\0\0\0WEBPJUNK" + bytes(20), "no WebP picture"),
+        (b"BM", "truncated"),
     ],
 )
-def test_what_is_no_picture_is_called_what_it_is(head: bytes, word: str) -> None:
+def test_what_is_no_picture_says_why(head: bytes, word: str) -> None:
     with pytest.raises(ValueError, match=word):
         read_header(io.BytesIO(head))
 

@@ -38,6 +38,7 @@ _OTHER_CONTENTS = (
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # not stuffing, not a restart, not a fill byte
 _JPEG_BARE = {0x01, 0xD8}  # markers without a segment behind them, that may stand anywhere
 _JPEG_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # the SOF markers, that carry the size
+_FAR = 2**62  # behind the end of any file, and still a place that a file can be asked for
 _WIDTH, _HEIGHT, _ORIENTATION = 0x0100, 0x0101, 0x0112  # tags of TIFF
 
 
@@ -237,7 +238,7 @@ def _tiff_tags(stream: BinaryIO, wanted: set[int]) -> dict[int, int]:
     big = version == 43
     word = order + ("Q" if big else "I")
     (start,) = struct.unpack(word, _take(stream, 12)[4:] if big else _take(stream, 4))
-    stream.seek(start)
+    stream.seek(min(start, _FAR))
     (count,) = struct.unpack(order + ("Q" if big else "H"), _take(stream, 8 if big else 2))
     found: dict[int, int] = {}
     for _ in range(min(count, 0xFFFF)):

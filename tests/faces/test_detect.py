@@ -6,7 +6,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from mien.errors import ArgumentError, ModelError
-from mien.faces.detect import STRIDES, PointDetector, load_detector, suppress
+from mien.faces.detect import STRIDES, PointDetector, find_single, load_detector, suppress, surround
+from mien.testing import FixedDetector, make_faces
 from mien.runtime import Session
 
 
@@ -139,3 +140,26 @@ def test_a_model_that_is_no_detector_is_refused(tmp_path):
     with pytest.raises(ModelError, match="not a face detector"):
         load_detector(tmp_path / "relu.onnx")
     assert Session(tmp_path / "relu.onnx").output_names == ("y",)
+
+
+@pytest.mark.parametrize("shape", [(48, 48), (300, 200), (96, 96, 3), (1, 1)])
+def test_surround_scales_and_repeats_the_border(shape):
+    picture = np.full(shape, 9, np.uint8)
+    canvas, scale, shift = surround(picture)
+    assert canvas.ndim == len(shape)
+    assert (canvas == 9).all()
+    np.testing.assert_allclose(np.array(shape[1::-1]) * scale + 2 * shift, canvas.shape[1::-1], atol=1)
+    assert min(shape[:2]) * scale.max() == pytest.approx(96, abs=1)
+
+
+def test_the_face_of_a_picture_that_is_one_comes_back_in_its_own_pixels():
+    picture = np.zeros((48, 48), np.uint8)
+    faces = PointDetector(Answers(), "x", 0.5).detect(picture_with_dot((192, 192), (100, 90)))
+    found = find_single(picture, FixedDetector(faces))
+    np.testing.assert_allclose(found.box_xyxy, (faces.box_xyxy - 48) / 2, atol=1e-4)
+    np.testing.assert_allclose(found.landmarks_xy, (faces.landmarks_xy - 48) / 2, atol=1e-4)
+
+
+def test_of_several_faces_the_one_that_fills_the_picture_counts():
+    assert len(find_single(np.zeros((48, 48), np.uint8), FixedDetector(make_faces(3)))) <= 1
+    assert len(find_single(np.zeros((48, 48), np.uint8), FixedDetector(make_faces(0)))) == 0

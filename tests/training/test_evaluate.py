@@ -37,17 +37,16 @@ class ShadeModel:
 
 
 class WholeDetector:
-    """Finds the face that fills what is not grey, beside a smaller one, unless the picture is black."""
+    """Finds the face that fills the middle half, beside a smaller one, unless the picture is black."""
 
     name = "whole.none"
 
     def detect(self, image, *, min_face=None):
-        ys, xs = np.nonzero((image != 128).any(axis=2))
-        left, top, right, bottom = xs.min(), ys.min(), xs.max() + 1, ys.max() + 1
-        if image[top:bottom, left:right].max() < 3:
+        height, width = image.shape[:2]
+        left, top, right, bottom = width / 4, height / 4, width * 3 / 4, height * 3 / 4
+        if image[int(top) : int(bottom), int(left) : int(right)].max() < 3:
             return Faces.empty()
-        assert min(right - left, bottom - top) >= 96
-        assert (left, top) == ((right - left) // 2, (bottom - top) // 2)
+        assert min(right - left, bottom - top) >= 95
         five = np.array([[0.32, 0.38], [0.68, 0.38], [0.5, 0.58], [0.35, 0.77], [0.65, 0.77]])
         own = five * (right - left, bottom - top) + (left, top)
         return Faces([[0, 0, left + 5, top + 5], [left, top, right, bottom]], [0.9, 0.8], [five * 4, own])

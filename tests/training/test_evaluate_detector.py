@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mien.faces.faces import Faces
-from mien.training.evaluate_detector import evaluate_detector, framed, nearest, overlaps, threshold_for
+from mien.training.evaluate_detector import evaluate_detector, nearest, threshold_for
 from mien.training.material import Material, Photo, Portraits, five_points
 
 
@@ -39,19 +39,6 @@ def test_threshold_leaves_at_most_the_allowed(scores, allowed, left):
     assert (found >= threshold_for(found, allowed)).sum() == left
 
 
-def test_overlaps():
-    a = np.array([[0, 0, 10, 10], [20, 20, 30, 30]], np.float32)
-    b = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [90, 90, 95, 95]], np.float32)
-    np.testing.assert_allclose(overlaps(a, b), [[1, 1 / 3, 0], [0, 0, 0]], atol=1e-6)
-
-
-def test_framed_scales_and_pads():
-    picture = np.arange(48 * 48, dtype=np.uint8).reshape(48, 48)
-    shown, scale, shift = framed(picture)
-    assert shown.shape == (320, 320)
-    assert (scale, shift) == (pytest.approx(160 / 48), 80)
-
-
 def test_nearest_takes_the_face_that_holds_the_points():
     wanted = np.array([[10, 10], [20, 10], [15, 15], [11, 20], [19, 20]], np.float32)
     two = faces([[50, 50, 90, 90], [5, 5, 25, 25]], [0.9, 0.5], np.stack([np.zeros((5, 2)), wanted + 1]))
@@ -62,7 +49,7 @@ def test_nearest_takes_the_face_that_holds_the_points():
 
 def test_report_counts_what_it_says():
     points = np.random.default_rng(0).uniform(10, 40, (1, 70, 2)).astype(np.float32)
-    true = five_points(points)[0] * (160 / 48) + 80
+    true = five_points(points)[0] * 2 + 48
     eyes = np.linalg.norm(true[0] - true[1])
     around = [*(true.min(0) - 1), *(true.max(0) + 1)]
     answers = {

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mien.catalog import find_model
 from mien.errors import ModelError, bad_argument
-from mien.faces.faces import Faces
+from mien.faces.faces import Faces, overlap
 from mien.runtime import Session
 
 STRIDES = (8, 16, 32)
@@ -26,6 +26,9 @@ LONGEST_SIDE_PX = 1280
 OVERLAP = 0.45
 """Of two boxes that overlap more than this (intersection over union), only the surer one stays."""
 
+SINGLE_FACE_PX = 96
+"""Side to which a picture that is a face is brought before its face is looked for."""
+
 Float = NDArray[np.float32]
 
 
@@ -35,7 +38,7 @@ class Detector(Protocol):
     name: str
 
     def detect(self, image: NDArray[np.uint8], *, min_face: float | None = None) -> Faces:
-        """Find the faces of one picture, (H, W, 3) RGB or (H, W) grey, uint8."""
+        """Find the faces of one picture, (H, W, 3) RGB, uint8."""
 
 
 class PointDetector:
@@ -133,6 +136,64 @@ def load_detector(
         return PointDetector(Session(file, threads=threads), file.stem, score_threshold or 0.6)
     card, path = find_model(name_or_file, task="detection")
     return PointDetector(Session(path, threads=threads), card.name, score_threshold or card.score_threshold)
+
+
+def find_single(image: NDArray[np.uint8], detector: Detector) -> Faces:
+    """Find the face of a picture that is little more than a face.
+
+    The picture is brought to a size at which faces are found best and surrounded, since detectors are
+    used to seeing where a face ends.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W, 3) or (H, W), uint8
+        RGB or grey.
+    detector : Detector
+
+    Returns
+    -------
+    Faces
+        None or one, the one that fills most of the picture; coordinates in pixels of `image`.
+    """
+    canvas, scale, shift = surround(image)
+    faces = detector.detect(canvas if canvas.ndim == 3 else np.repeat(canvas[..., None], 3, axis=2))
+    if not len(faces):
+        return faces
+    box = (faces.box_xyxy - np.tile(shift, 2)) / np.tile(scale, 2)
+    shared = overlap(box, np.array([[0, 0, *image.shape[1::-1]]], np.float32))[:, 0]
+    best = shared.argmax()
+    keep = slice(best, best + 1) if shared[best] > 0 else slice(0, 0)
+    landmarks = (faces.landmarks_xy - shift) / scale
+    return Faces(
+        box_xyxy=box[keep].astype(np.float32),
+        score=faces.score[keep],
+        landmarks_xy=landmarks[keep].astype(np.float32),
+        track_id=faces.track_id[keep],
+    )
+
+
+def surround(
+    image: NDArray[np.uint8], side: int = SINGLE_FACE_PX
+) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
+    """Bring a picture to about a given side and repeat its border around it, half its size on every side.
+
+    Returns
+    -------
+    canvas : ndarray, uint8
+        As many channels as `image`.
+    scale, shift : ndarray of shape (2,), float64
+        ``point_in_canvas = point * scale + shift``, x then y.
+    """
+    import cv2
+
+    height, width = image.shape[:2]
+    factor = side / min(height, width)
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    shown = cv2.resize(image, size, interpolation=method)
+    left, top = size[0] // 2, size[1] // 2
+    canvas = cv2.copyMakeBorder(shown, top, top, left, left, cv2.BORDER_REPLICATE)
+    return canvas, np.array([size[0] / width, size[1] / height]), np.array([left, top], np.float64)  # type: ignore[return-value]  # uint8
 
 
 def suppress(box_xyxy: Float, score: Float, overlap: float) -> NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from torch.utils.data import Dataset, Sampler
 
 from mien.errors import DatasetError, bad_argument
 from mien.faces.align import fit_similarity, framed_matrices, template_points
+from mien.faces.detect import Detector, find_single
 
 IRIS = (68, 69)
 NOSE_TIP, MOUTH_RIGHT, MOUTH_LEFT = 30, 48, 54
@@ -77,6 +78,34 @@ def load_geometry(path: str | Path, rows: NDArray[np.int64]) -> Geometry:
             blendshapes=file["blendshapes"][order].astype(np.float32) / 255,
             blendshape_names=tuple(str(name) for name in file["blendshape_names"]),
         )
+
+
+def detected_geometry(images: Sequence[NDArray[np.uint8]], detector: Detector) -> Geometry:
+    """Find the landmarks of pictures of one face with a detector.
+
+    Parameters
+    ----------
+    images : sequence of ndarray
+        Grey or RGB.
+    detector : Detector
+
+    Returns
+    -------
+    Geometry
+        Without blend shapes.
+    """
+    found = np.zeros(len(images), bool)
+    landmarks = np.zeros((len(images), 5, 2), np.float32)
+    for i, image in enumerate(images):
+        faces = find_single(image, detector)
+        found[i] = bool(len(faces))
+        landmarks[i : i + 1][: len(faces)] = faces.landmarks_xy
+    return Geometry(
+        found=found,
+        landmarks_xy=landmarks,
+        blendshapes=np.zeros((len(found), 0), np.float32),
+        blendshape_names=(),
+    )
 
 
 def crop_matrices(

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import bad_argument
-from mien.faces.align import CropSpec
-from mien.faces.detect import Detector
-from mien.faces.faces import overlap
+from mien.faces.detect import Detector, find_single
+from mien.faces.faces import Faces
 from mien.labels import LabelSet, restrict
 from mien.models.network import Model
 from mien.sources.datasets import LabelledImages, leaked_into_training
@@ -32,13 +31,6 @@ from mien.training.metrics import (
 
 BATCH = 128
 """Pictures held in memory at a time."""
-
-FACE_PX = 96
-"""To detect in a picture that is a face, the face is brought to at least this side."""
-
-GREY = 128
-"""What surrounds such a picture then."""
-
 
 @dataclass(frozen=True, eq=False)
 class Report:
@@ -227,7 +219,7 @@ def evaluate_model(
     if not len(rows):
         raise bad_argument("corpus", allowed="one with labelled pictures", given=corpus.name)
     chosen = corpus.select(rows)
-    probability, found = _answers(model, chosen, detector, missed == "framed", progress)
+    probability, found = _answers(model, chosen, detector, detector is None or missed == "framed", progress)
     onto = _onto(probability, model.labels, corpus.labels)
     data = corpus.name if split is None else f"{corpus.name} {split}"
     name = f"{model.name} on {data}"
@@ -263,44 +255,17 @@ def _answers(
         crops = []
         for row in range(start, stop):
             image = corpus.images[row]
-            crop = None if detector is None else _aligned(image, model.crop, detector)
-            if crop is None and (framed or detector is None):
-                crop = model.crop.cut_framed(image)
-            found[row] = crop is not None
-            crops += [] if crop is None else [crop]
+            faces = Faces.empty() if detector is None else find_single(image, detector)
+            found[row] = bool(len(faces)) or framed
+            if len(faces):
+                crops.append(model.crop.cut(image, faces.landmarks_xy)[0])
+            elif framed:
+                crops.append(model.crop.cut_framed(image))
         if crops:
             probability[start:stop][found[start:stop]] = model.predict_proba(np.stack(crops))
         if progress is not None:
             progress(stop, n)
     return probability, found
-
-
-def _aligned(image: NDArray[np.uint8], spec: CropSpec, detector: Detector) -> NDArray[np.uint8] | None:
-    """Cut the face of a picture of one face by its landmarks; None where none is found."""
-    canvas, box = _surrounded(image)
-    faces = detector.detect(canvas)
-    shared = overlap(faces.box_xyxy, box)[:, 0]
-    if not shared.max(initial=0.0) > 0:
-        return None
-    best = int(shared.argmax())
-    grown = (box[2:] - box[:2]) / image.shape[1::-1]
-    landmarks = (faces.landmarks_xy[best] - box[:2]) / grown  # back in the picture, which is cut only once
-    crop: NDArray[np.uint8] = spec.cut(image, landmarks[None])[0]
-    return crop
-
-
-def _surrounded(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Set a picture of a face, enlarged where small, into grey of half its side; return its box there."""
-    import cv2
-
-    grown = max(1.0, FACE_PX / min(image.shape[:2]))
-    size = (round(image.shape[1] * grown), round(image.shape[0] * grown))
-    picture = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC) if grown > 1 else image
-    colour = picture if picture.ndim == 3 else cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
-    left, top = size[0] // 2, size[1] // 2
-    canvas = np.full((size[1] + 2 * top, size[0] + 2 * left, 3), GREY, np.uint8)
-    canvas[top : top + size[1], left : left + size[0]] = colour
-    return canvas, np.array([left, top, left + size[0], top + size[1]], np.float64)
 
 
 def _onto(probability: NDArray[np.float32], labels: LabelSet, wanted: LabelSet) -> NDArray[np.float32]:

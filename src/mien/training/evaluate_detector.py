@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.faces.detect import Detector
-from mien.faces.faces import Faces
-from mien.training.material import Grey, Material, Photo, Portraits, five_points
+from mien.faces.detect import Detector, surround
+from mien.faces.faces import Faces, overlap
+from mien.training.material import Material, Photo, Portraits, five_points
 from mien.training.metrics import wilson_interval
 from mien.training.scenes import SURE
 
@@ -125,7 +125,7 @@ def recall(detector: Detector, photos: list[Photo], threshold: float) -> Recall:
         wanted = photo.box_xyxy[photo.score >= SURE]
         total += len(wanted)
         if len(wanted) and len(boxes):
-            found += int((overlaps(wanted, boxes).max(axis=1) >= HIT).sum())
+            found += int((overlap(wanted, boxes).max(axis=1) >= HIT).sum())
     low, high = wilson_interval(found, total) if total else (0.0, 1.0)
     return Recall(found=found, n=total, low=low, high=high)
 
@@ -140,7 +140,7 @@ def landmark_errors(detector: Detector, portraits: Portraits, threshold: float) 
     """
     errors = []
     for picture, points in zip(portraits.pictures, portraits.points_xy, strict=True):
-        shown, scale, shift = framed(picture)
+        shown, scale, shift = surround(picture)
         faces = detector.detect(shown)
         faces = faces[faces.score >= threshold]
         wanted = five_points(points) * scale + shift
@@ -151,15 +151,6 @@ def landmark_errors(detector: Detector, portraits: Portraits, threshold: float) 
     return np.array(errors)
 
 
-def framed(picture: Grey, side: int = 160) -> tuple[Grey, float, float]:
-    """Scale a tight face to `side` pixels and surround it by half as much again; return scale and shift."""
-    import cv2
-
-    scale, pad = side / picture.shape[0], side // 2
-    large = cv2.resize(picture, (side, side), interpolation=cv2.INTER_LINEAR) if scale != 1 else picture
-    return cv2.copyMakeBorder(large, pad, pad, pad, pad, cv2.BORDER_REPLICATE), scale, float(pad)  # type: ignore[return-value]  # uint8
-
-
 def nearest(faces: Faces, landmarks_xy: NDArray[np.float32]) -> NDArray[np.float32] | None:
     """Return the landmarks of the face whose box holds most of the wanted ones, None when there is none."""
     if not len(faces):
@@ -168,12 +159,3 @@ def nearest(faces: Faces, landmarks_xy: NDArray[np.float32]) -> NDArray[np.float
     held = ((landmarks_xy >= low) & (landmarks_xy <= high)).all(axis=2).sum(axis=1)
     best = int(held.argmax())
     return faces.landmarks_xy[best] if held[best] >= 3 else None
-
-
-def overlaps(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the intersection over union of boxes (n, 4) with boxes (m, 4), as (n, m)."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=2)
-    area_a, area_b = (np.prod(x[:, 2:] - x[:, :2], axis=1) for x in (a, b))
-    return shared / np.maximum(area_a[:, None] + area_b[None] - shared, 1e-6)  # type: ignore[no-any-return]  # float32

@@ -275,6 +275,20 @@ def _detector_numbers(report: DetectorReport) -> dict[str, object]:
     return {"score_threshold": round(report.score_threshold, 4), "metrics": tuple(metrics)}
 
 
+def golden_scene(portrait: NDArray[np.uint8]) -> Grey:
+    """Return a small grey part of a portrait, of a size that the detector's network takes as it is.
+
+    Parameters
+    ----------
+    portrait : ndarray of shape (H, W, 3), uint8
+        RGB.
+    """
+    import cv2
+
+    grey = cv2.cvtColor(portrait, cv2.COLOR_RGB2GRAY)
+    return cv2.resize(grey, (128, 160), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]  # uint8
+
+
 class _WithSigmoid(nn.Module):
     """The detector as it ships: scores from 0 to 1."""
 

@@ -1,0 +1,144 @@
+"""``mien analyze``: faces and displayed expressions of pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mien.cli.show import READING_HEADINGS, progress, reading_rows, show_table
+from mien.errors import SourceError, bad_argument
+from mien.readings import Readings
+
+LARGEST_TABLE = 200
+"""Readings that are printed as a table; of more, with --out, only a summary is."""
+
+
+def analyze(
+    source: Annotated[list[str], typer.Argument(help="Pictures: files, folders (with sub-folders), patterns.")],
+    out: Annotated[Path | None, typer.Option(help="Table to write: FILE.csv, .jsonl or .parquet.")] = None,
+    annotate: Annotated[
+        Path | None, typer.Option(help="Annotated picture to write; a folder where there are several pictures.")
+    ] = None,
+    emotions: Annotated[str | None, typer.Option(help="Only these, e.g. anger,fear,calm; renormalised.")] = None,
+    unsure: Annotated[float, typer.Option(min=0, max=1, help="Below this probability say 'unsure'.")] = 0.0,
+    model: Annotated[str, typer.Option(help="Name (see 'mien models') or ONNX file.")] = "default",
+    labels: Annotated[str | None, typer.Option(help="Label set of the model: ferplus8 or ekman7.")] = None,
+    detector: Annotated[str, typer.Option(help="Name or ONNX file.")] = "default",
+    min_face: Annotated[float | None, typer.Option(min=1, help="Height in pixels of the smallest face wanted.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a picture, instead of a table.")] = False,
+) -> None:
+    """Read the displayed expression of every face in pictures.
+
+    One row a face; a picture without a face gives a row that says so. A file that cannot be read is
+    reported, the others are finished, and the exit code is 1.
+    """
+    from mien.analyzer import Analyzer
+    from mien.outputs.files import open_sink
+    from mien.sources import open_source
+
+    analyzer = Analyzer(
+        detector,
+        model,
+        emotions=None if emotions is None else emotions.split(","),
+        labels=labels,
+        unsure=unsure,
+        min_face=min_face,
+        threads=threads,
+    )
+    failures: list[SourceError] = []
+
+    def report(error: SourceError) -> None:
+        failures.append(error)
+        typer.echo(f"mien: {error}", err=True)
+
+    with open_source(source, on_error=report) as frames:
+        total = len(frames)  # type: ignore[arg-type]  # sources of still pictures know their length
+        sink: AbstractContextManager[Any] = open_sink(out) if out is not None and total else nullcontext()
+        draw = _drawer(annotate, several=total > 1) if annotate is not None and total else None
+        tally = _Tally(keep_rows=not as_json and (out is None or total <= LARGEST_TABLE))
+        with sink as table, progress("reading", total) as show:
+            for frame in frames:
+                readings = analyzer.analyze(frame)
+                tally.add(readings)
+                if table is not None:
+                    table.write(readings)
+                if draw is not None:
+                    draw(frame, readings)
+                if as_json:
+                    typer.echo(json.dumps(_as_json(readings)))
+                show(frame.index + 1)
+    if tally.rows:
+        show_table(READING_HEADINGS, tally.rows, right=("face", "sure"))
+    if out is not None and tally.pictures and not as_json:
+        typer.echo(f"{tally.pictures} pictures, {tally.faces} faces, {tally.empty} without a face: {out}")
+    if failures:
+        if total > 1:
+            typer.echo(f"mien: {len(failures)} could not be read.", err=True)
+        raise typer.Exit(1)
+
+
+@dataclass
+class _Tally:
+    """What was read so far; the lines of the table only where they will be printed."""
+
+    keep_rows: bool
+    pictures: int = 0
+    faces: int = 0
+    empty: int = 0
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+
+    def add(self, readings: Readings) -> None:
+        self.pictures += 1
+        self.faces += len(readings)
+        self.empty += not len(readings)
+        if self.keep_rows:
+            self.rows += reading_rows(readings)
+
+
+def _as_json(readings: Readings) -> dict[str, Any]:
+    width, height = readings.size_px
+    faces = readings.to_dicts()
+    frame = {"source": readings.source, "frame": readings.index, "width": width, "height": height}
+    hidden = {"source", "frame", "time_s", "model"}
+    return frame | {
+        "model": readings.model,
+        "faces": [{key: value for key, value in face.items() if key not in hidden} for face in faces],
+    }
+
+
+def _drawer(target: Path, *, several: bool) -> Callable[[Any, Readings], None]:
+    """Return what draws a frame's readings: to one file, or into a folder under the picture's own name."""
+    from mien.outputs.overlay import SAVE_SUFFIXES, annotate, save_image
+
+    is_file = target.suffix.lower() in SAVE_SUFFIXES and not target.is_dir()
+    if several and is_file:
+        raise bad_argument("--annotate", allowed="a folder where there are several pictures", given=str(target))
+    if not is_file:
+        if target.exists() and not target.is_dir():
+            raise bad_argument("--annotate", allowed=f"a folder, or a name that ends in {', '.join(SAVE_SUFFIXES)}", given=str(target))
+        target.mkdir(parents=True, exist_ok=True)
+    names = _unused_names()
+
+    def draw(frame: Any, readings: Readings) -> None:
+        path = target if is_file else target / f"{names(Path(frame.source).stem or 'picture')}.jpg"
+        save_image(path, annotate(frame.image, readings))
+
+    return draw
+
+
+def _unused_names() -> Callable[[str], str]:
+    """Return a function that numbers names it has given before: two folders may hold the same file name."""
+    given: dict[str, int] = {}
+
+    def name(stem: str) -> str:
+        given[stem] = given.get(stem, 0) + 1
+        return stem if given[stem] == 1 else f"{stem}-{given[stem]}"
+
+    return name

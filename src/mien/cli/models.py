@@ -1,0 +1,72 @@
+"""``mien models``: what ships, on what terms, how good it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mien.cli.show import show_table
+from mien.errors import unknown_name
+
+if TYPE_CHECKING:
+    from mien.catalog import Metric, ModelCard
+
+
+def models(
+    name: Annotated[str | None, typer.Argument(help="Print the whole card of this model (a name or ONNX file).")] = None,
+) -> None:
+    """List the models: licence, training data, size, accuracy with N and interval; or print one card."""
+    from mien.catalog import TASKS, find_model, list_models
+
+    if name is None:
+        headings = ("model", "task", "licence", "trained on", "size", "measured", "value", "95 % interval", "N")
+        show_table(headings, [row for card in list_models() for row in _rows(card)], right=("size", "value", "N"))
+        typer.echo("\n'mien models NAME' prints a card with the terms of its training data and where it fails.")
+        return
+    known = [card for card in list_models() if card.name == name]
+    if not known and not name.endswith(".onnx"):
+        raise unknown_name("model", name, [card.name for card in list_models()])
+    _print_card(known[0] if known else find_model(name, TASKS[0])[0])
+
+
+def _rows(card: ModelCard) -> list[tuple[str, ...]]:
+    """Return a line for each number on the card; what concerns the model as a whole stands in the first."""
+    data = ", ".join(part.name for part in card.training_data)
+    rows = []
+    for i, metric in enumerate(card.metrics):
+        head = (card.name, card.task, card.licence, data, f"{card.size_bytes / 1e6:.1f} MB") if not i else ("",) * 5
+        rows.append((*head, f"{metric.name}, {metric.data}", *_numbers(metric)))
+    return rows
+
+
+def _numbers(metric: Metric) -> tuple[str, str, str]:
+    return f"{metric.value:.4f}", f"{metric.low:.4f} to {metric.high:.4f}", str(metric.n)
+
+
+def _print_card(card: ModelCard) -> None:
+    facts = {
+        "task": card.task,
+        "summary": card.summary,
+        "licence": card.licence,
+        "input": f"{card.size_px} x {card.size_px} px, {card.colour}" if card.size_px else f"any size, {card.colour}",
+        "crop": f"template {card.template}, margin {card.margin:+.4f}" if card.template else "",
+        "outputs": "; ".join(f"{h.labels} ({h.meaning}, temperature {h.temperature:g})" for h in card.heads),
+        "score threshold": f"{card.score_threshold:g}" if card.score_threshold else "",
+        "weights": f"{card.parameters:,} in {card.size_bytes:,} bytes",
+        "sha256": card.sha256,
+        "created": f"{card.created} with " + ", ".join(f"{name} {version}" for name, version in card.versions),
+        "limits": card.limits,
+    }
+    typer.echo(card.name)
+    for key, value in facts.items():
+        if value:
+            typer.echo(f"  {key}: {value}")
+    typer.echo("  training data:")
+    for part in card.training_data:
+        count = f"{part.images:,} pictures, " if part.images else ""
+        typer.echo(f"    {part.name}: {count}{part.use}. Terms: {part.terms}")
+    typer.echo("  measured:")
+    for metric in card.metrics:
+        value, interval, n = _numbers(metric)
+        typer.echo(f"    {metric.name} {value} ({interval}, N {n}) on {metric.data}; {metric.rule}; {metric.command}")

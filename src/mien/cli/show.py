@@ -1,0 +1,77 @@
+"""How results look in a terminal: tables and progress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from mien.readings import Readings
+
+PLAIN_WIDTH = 200
+"""Columns of a table that goes to a file or another program, where no terminal says how wide it is."""
+
+
+def console() -> Console:
+    """Return the console for results; as wide as the terminal, or wide enough for any table."""
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=PLAIN_WIDTH)
+
+
+def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:
+    """Print a table; the columns named in `right` are aligned to the right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console().print(table)
+
+
+def reading_rows(readings: Readings, others: int = 3) -> list[tuple[str, ...]]:
+    """Return table rows of one frame: a line for each face, or one that says there is none."""
+    if not len(readings):
+        return [(_plain(readings.source), "-", "no face", "", "", "")]
+    rows = []
+    for i, (emotion, probability) in enumerate(zip(readings.emotion, readings.probability, strict=True)):
+        left, top, right, bottom = readings.faces.box_xyxy[i]
+        order = probability.argsort()[::-1][:others]
+        rows.append(
+            (
+                _plain(readings.source),
+                str(i),
+                emotion,
+                f"{probability.max():.0%}",
+                ", ".join(f"{readings.labels.names[j]} {probability[j]:.0%}" for j in order[1:]),
+                f"{right - left:.0f} x {bottom - top:.0f} at {left:.0f}, {top:.0f}",
+            )
+        )
+    return rows
+
+
+READING_HEADINGS = ("picture", "face", "displays", "sure", "then", "box (px)")
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Any]:
+    """Show how far a long job is, on standard error; silent for short ones and where that is no terminal.
+
+    Yields
+    ------
+    callable
+        Call it with the number done so far.
+    """
+    complaints = Console(stderr=True)
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=complaints, transient=True, disable=total < 5 or not complaints.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def _plain(text: str) -> str:
+    """Return a file name as rich prints it literally."""
+    return text.replace("[", r"\[").encode("utf-8", "backslashreplace").decode("utf-8")

@@ -92,6 +92,9 @@ def test_a_run_learns_and_resumes(tmp_path):
     finished = torch.load(tmp_path / "last.ckpt", weights_only=True)
     assert finished["epoch"] == 5
     assert finished["global_step"] == 3 * stopped["global_step"], "the second run went on from the first"
+    again = fit(data, recipe, tmp_path)  # a finished run is only read
+    for one, other in zip(module.network.parameters(), again.network.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
     fresh, truth = stripes(100, seed=9)
     with torch.no_grad():
         scores = module.network.eval()(torch.from_numpy(fresh[:, 2:-2, 2:-2]).float())

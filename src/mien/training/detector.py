@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from mien.faces.detect import STRIDES
-from mien.training.fit import make_trainer, open_run
+from mien.training.fit import averaged_weights, make_trainer, open_run
 from mien.training.material import Material
 from mien.training.networks import convolution
 from mien.training.scenes import Composer, Scene
@@ -345,4 +345,5 @@ def fit_detector(material: Material, recipe: DetectorRecipe, folder: str | Path)
     module = DetectorModule(recipe)
     loader = DataLoader(Scenes(material, recipe), batch_size=None, num_workers=recipe.workers)
     make_trainer(folder, recipe.epochs, recipe.average, clip=5.0).fit(module, loader, ckpt_path=checkpoint)
+    module.load_state_dict(averaged_weights(folder))
     return module

@@ -252,7 +252,15 @@ def fit(
         _loader(data, data.held_out, 500, shuffle=False),
         ckpt_path=checkpoint,
     )
+    module.load_state_dict(averaged_weights(folder))
     return module
+
+
+def averaged_weights(folder: str | Path) -> dict[str, Tensor]:
+    """Return the averaged weights of a run's last checkpoint, also of a run that was finished before."""
+    checkpoint = torch.load(Path(folder) / "last.ckpt", map_location="cpu", weights_only=True)
+    weights: dict[str, Tensor] = checkpoint["state_dict"]
+    return weights
 
 
 def open_run(folder: str | Path, recipe: object) -> str | None:

@@ -99,3 +99,16 @@ def test_providers():
 def test_unknown_provider(file):
     with pytest.raises(UnknownNameError, match="Did you mean 'CPUExecutionProvider'"):
         Session(file, providers=["cpuexecutionprovidr"])
+
+
+def test_the_runtime_neither_reports_nor_prepares_to(toy_file, tmp_path):
+    """Since 1.29 it keeps an identifier and a queue of events in the home folder, unless told not to."""
+    import os
+    import subprocess
+    import sys
+
+    code = "import sys; from mien.runtime import Session; Session(sys.argv[1])"
+    hidden = {"CI", "ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME"}
+    environment = {k: v for k, v in os.environ.items() if k not in hidden} | {"HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code, str(toy_file)], env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []

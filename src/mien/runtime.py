@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -99,14 +100,20 @@ class Session:
 
 def available_providers() -> tuple[str, ...]:
     """Return the execution providers that the installed ONNX Runtime has."""
+    return tuple(_onnxruntime().get_available_providers())
+
+
+def _onnxruntime() -> Any:
+    """Import ONNX Runtime with its telemetry off: since 1.29 it reports to its makers unless told not to."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when the library is loaded
     import onnxruntime  # type: ignore[import-untyped]  # ships no types
 
-    return tuple(onnxruntime.get_available_providers())
+    onnxruntime.disable_telemetry_events()  # for a library that somebody else loaded before
+    return onnxruntime
 
 
 def _load(path: Path, threads: int | None, providers: list[str]) -> Any:
-    import onnxruntime
-
+    onnxruntime = _onnxruntime()
     for name in providers:
         if name not in available_providers():
             raise unknown_name(

@@ -142,14 +142,16 @@ def test_a_model_that_is_no_detector_is_refused(tmp_path):
     assert Session(tmp_path / "relu.onnx").output_names == ("y",)
 
 
-@pytest.mark.parametrize("shape", [(48, 48), (300, 200), (96, 96, 3), (1, 1)])
-def test_surround_scales_and_repeats_the_border(shape):
+@pytest.mark.parametrize(
+    ("shape", "side"), [((48, 48), 96), ((300, 200), 200), ((96, 96, 3), 96), ((1, 1), 96), ((900, 1000), 320)]
+)
+def test_surround_scales_and_repeats_the_border(shape, side):
     picture = np.full(shape, 9, np.uint8)
     canvas, scale, shift = surround(picture)
     assert canvas.ndim == len(shape)
     assert (canvas == 9).all()
     np.testing.assert_allclose(np.array(shape[1::-1]) * scale + 2 * shift, canvas.shape[1::-1], atol=1)
-    assert min(shape[:2]) * scale.max() == pytest.approx(96, abs=1)
+    assert min(shape[:2]) * scale.max() == pytest.approx(side, abs=1)
 
 
 def test_the_face_of_a_picture_that_is_one_comes_back_in_its_own_pixels():

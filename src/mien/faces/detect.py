@@ -26,8 +26,8 @@ LONGEST_SIDE_PX = 1280
 OVERLAP = 0.45
 """Of two boxes that overlap more than this (intersection over union), only the surer one stays."""
 
-SINGLE_FACE_PX = 96
-"""Side to which a picture that is a face is brought before its face is looked for."""
+SINGLE_FACE_PX = (96, 320)
+"""Smallest and largest side at which a picture that is little more than a face is looked at."""
 
 Float = NDArray[np.float32]
 
@@ -172,10 +172,8 @@ def find_single(image: NDArray[np.uint8], detector: Detector) -> Faces:
     )
 
 
-def surround(
-    image: NDArray[np.uint8], side: int = SINGLE_FACE_PX
-) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
-    """Bring a picture to about a given side and repeat its border around it, half its size on every side.
+def surround(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
+    """Bring a picture to a side of 96 to 320 pixels and repeat its border around it, half its size on every side.
 
     Returns
     -------
@@ -187,7 +185,7 @@ def surround(
     import cv2
 
     height, width = image.shape[:2]
-    factor = side / min(height, width)
+    factor = float(np.clip(min(height, width), *SINGLE_FACE_PX)) / min(height, width)
     size = max(1, round(width * factor)), max(1, round(height * factor))
     method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
     shown = cv2.resize(image, size, interpolation=method)

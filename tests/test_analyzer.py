@@ -124,7 +124,11 @@ def test_the_shipped_models_read_a_smile():
 
 def test_both_label_sets_ship(hopper):
     assert mien.analyze(hopper, labels="ekman7").labels == EKMAN7
-    assert mien.analyze(hopper, emotions=["anger", "fear", "calm"]).labels.names == ("anger", "fear", "neutral")
+    assert mien.analyze(hopper, emotions=["anger", "fear", "calm"]).labels.names == (
+        "anger",
+        "fear",
+        "neutral",
+    )
 
 
 def test_left_stays_left_when_the_picture_is_mirrored(hopper):

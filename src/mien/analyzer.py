@@ -70,8 +70,12 @@ class Analyzer:
             raise bad_argument("min_face", allowed="a positive number of pixels", given=min_face)
         if labels is not None and not isinstance(model, str | Path):
             raise bad_argument("labels", allowed="given with the name or file of a model", given=labels)
-        self.model = load_model(model, labels=labels, threads=threads) if isinstance(model, str | Path) else model
-        self.detector = load_detector(detector, threads=threads) if isinstance(detector, str | Path) else detector
+        self.model = (
+            load_model(model, labels=labels, threads=threads) if isinstance(model, str | Path) else model
+        )
+        self.detector = (
+            load_detector(detector, threads=threads) if isinstance(detector, str | Path) else detector
+        )
         self.labels: LabelSet = self.model.labels if emotions is None else self.model.labels.subset(emotions)
         self.unsure = unsure
         self.min_face = min_face

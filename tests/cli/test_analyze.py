@@ -29,7 +29,10 @@ def test_a_row_for_every_face_and_every_picture_without_one(run, good, tmp_path)
     assert [row["success"] for row in rows] == ["1", "0"]
     assert rows[0]["emotion"] == "happiness"
     assert rows[1]["emotion"] == rows[1]["box_x"] == ""
-    assert sum(float(rows[0][name]) for name in ("anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")) == pytest.approx(1, abs=1e-4)
+    assert sum(
+        float(rows[0][name])
+        for name in ("anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+    ) == pytest.approx(1, abs=1e-4)
     assert "no face" in result.out
     assert result.err == ""
 

@@ -16,7 +16,11 @@ def test_demo_writes_what_it_says(run, tmp_path):
     result = run("demo", "--out", tmp_path / "demo")
     assert result.code == 0, result.err
     assert "grace_hopper.jpg" in result.out
-    assert sorted(p.name for p in (tmp_path / "demo").iterdir()) == ["annotated.jpg", "probabilities.png", "readings.csv"]
+    assert sorted(p.name for p in (tmp_path / "demo").iterdir()) == [
+        "annotated.jpg",
+        "probabilities.png",
+        "readings.csv",
+    ]
     with open(tmp_path / "demo" / "readings.csv", newline="") as file:
         assert next(csv.DictReader(file))["success"] == "1"
 
@@ -94,7 +98,10 @@ def test_evaluate_refuses_in_one_sentence(run, classes, tmp_path, monkeypatch, w
 def test_as_a_process(tmp_path, portrait):
     Image.fromarray(portrait).save(tmp_path / "p.png")
     done = subprocess.run(
-        [sys.executable, "-m", "mien", "analyze", "p.png", "missing.png"], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-m", "mien", "analyze", "p.png", "missing.png"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 1
     assert "happiness" in done.stdout

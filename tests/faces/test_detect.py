@@ -30,7 +30,9 @@ class Answers:
         grids = [self.grid(picture, stride) for stride in STRIDES]
         if self.kind == "ours":
             return [np.concatenate([grid[i] for grid in grids])[None] for i in range(3)]
-        square = [(grid[0][None, :, None], grid[0][None, :, None], grid[1][None], grid[2][None]) for grid in grids]
+        square = [
+            (grid[0][None, :, None], grid[0][None, :, None], grid[1][None], grid[2][None]) for grid in grids
+        ]
         return [grid[i] for i in range(4) for grid in square]
 
     def grid(self, picture, stride):
@@ -113,7 +115,9 @@ def test_suppress(boxes, scores, kept):
     assert suppress(box, np.array(scores, np.float32), 0.45).tolist() == kept
 
 
-@pytest.mark.parametrize("image", [np.zeros((4, 4), np.float32), np.zeros((0, 4, 3), np.uint8), np.zeros(4, np.uint8)])
+@pytest.mark.parametrize(
+    "image", [np.zeros((4, 4), np.float32), np.zeros((0, 4, 3), np.uint8), np.zeros(4, np.uint8)]
+)
 def test_what_is_no_picture_is_refused(image):
     with pytest.raises(ArgumentError, match="image"):
         PointDetector(Answers(), "x", 0.5).detect(image)
@@ -143,7 +147,8 @@ def test_a_model_that_is_no_detector_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("shape", "side"), [((48, 48), 96), ((300, 200), 200), ((96, 96, 3), 96), ((1, 1), 96), ((900, 1000), 320)]
+    ("shape", "side"),
+    [((48, 48), 96), ((300, 200), 200), ((96, 96, 3), 96), ((1, 1), 96), ((900, 1000), 320)],
 )
 def test_surround_scales_and_repeats_the_border(shape, side):
     picture = np.full(shape, 9, np.uint8)

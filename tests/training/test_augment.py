@@ -25,7 +25,9 @@ def landmarks(scale, turn_deg=0.0, middle=(24.0, 24.0)):
 @pytest.mark.parametrize(("scale", "turn"), [(1.0, 0), (0.7, 25), (1.2, -40)])
 def test_training_cuts_what_inference_cuts(scale, turn):
     picture, points = smooth_picture(), landmarks(scale, turn)
-    ours = cut(torch.from_numpy(picture[None]), torch.from_numpy(SPEC.matrices(points[None])).float(), SPEC.size)
+    ours = cut(
+        torch.from_numpy(picture[None]), torch.from_numpy(SPEC.matrices(points[None])).float(), SPEC.size
+    )
     theirs = SPEC.cut(picture, points[None])
     assert np.abs(ours[0].numpy() - theirs[0]).max() < 6  # OpenCV interpolates in steps of 1/32 pixel
 
@@ -40,7 +42,8 @@ def test_flip_mirrors_the_crop():
     picture = torch.from_numpy(smooth_picture()[None])
     matrix = torch.from_numpy(SPEC.matrices(landmarks(0.9)[None])).float()
     plain, mirrored = (
-        cut(picture, jitter(matrix, SPEC.size, STILL, torch.tensor([flip])), SPEC.size) for flip in (False, True)
+        cut(picture, jitter(matrix, SPEC.size, STILL, torch.tensor([flip])), SPEC.size)
+        for flip in (False, True)
     )
     torch.testing.assert_close(mirrored, plain.flip(-1), atol=1e-2, rtol=0)
 
@@ -48,7 +51,9 @@ def test_flip_mirrors_the_crop():
 def test_jitter_turns_about_the_middle():
     torch.manual_seed(0)
     matrix = torch.from_numpy(SPEC.matrices(landmarks(1.0)[None])).float().repeat(500, 1, 1)
-    moved = jitter(matrix, SPEC.size, Ranges(turn_deg=10, scale=0.1, shift=0.0), torch.zeros(500, dtype=torch.bool))
+    moved = jitter(
+        matrix, SPEC.size, Ranges(turn_deg=10, scale=0.1, shift=0.0), torch.zeros(500, dtype=torch.bool)
+    )
     middle = moved[:, :, :2] @ torch.tensor([24.0, 24.0]) + moved[:, :, 2]
     torch.testing.assert_close(middle, torch.full((500, 2), 22.0), atol=1e-3, rtol=0)
     turned = torch.rad2deg(torch.atan2(moved[:, 1, 0], moved[:, 0, 0]))

@@ -6,7 +6,15 @@ import torch
 
 from mien.errors import ArgumentError, DatasetError
 from mien.faces.align import template_points
-from mien.training.data import FIVE_OF_70, Batches, BatchRows, Geometry, crop_matrices, hold_out, load_geometry
+from mien.training.data import (
+    FIVE_OF_70,
+    Batches,
+    BatchRows,
+    Geometry,
+    crop_matrices,
+    hold_out,
+    load_geometry,
+)
 
 NAMES = ("browInnerUp", "eyeBlinkLeft", "eyeBlinkRight", "jawLeft", "jawRight")
 
@@ -46,14 +54,19 @@ def test_a_file_that_is_no_geometry_says_what_it_lacks(tmp_path):
 
 
 def test_mirrored_columns_swap_sides():
-    geometry = Geometry(np.ones(1, bool), np.zeros((1, 5, 2), np.float32), np.zeros((1, 5), np.float32), NAMES)
+    geometry = Geometry(
+        np.ones(1, bool), np.zeros((1, 5, 2), np.float32), np.zeros((1, 5), np.float32), NAMES
+    )
     assert geometry.mirrored_columns() == [0, 2, 1, 4, 3]
 
 
 def test_crops_follow_landmarks_where_found_and_the_frame_elsewhere():
     target = template_points("fer2013-mean", 0.0, 44)
     geometry = Geometry(
-        np.array([True, False]), np.stack([target + 7, target]).astype(np.float32), np.zeros((2, 0), np.float32), ()
+        np.array([True, False]),
+        np.stack([target + 7, target]).astype(np.float32),
+        np.zeros((2, 0), np.float32),
+        (),
     )
     aligned, whole = crop_matrices(geometry, np.array([[48, 48], [48, 48]]), "fer2013-mean", 0.0, 44)
     np.testing.assert_allclose(aligned[0], [[1, 0, -7], [0, 1, -7]], atol=1e-4)
@@ -77,7 +90,9 @@ def test_hold_out_of_nothing_is_refused(share):
         hold_out(np.arange(5), share, seed=0)
 
 
-@pytest.mark.parametrize(("rows", "size", "shuffle", "batches"), [(10, 4, True, 2), (10, 4, False, 3), (3, 8, True, 1)])
+@pytest.mark.parametrize(
+    ("rows", "size", "shuffle", "batches"), [(10, 4, True, 2), (10, 4, False, 3), (3, 8, True, 1)]
+)
 def test_batches_cover_the_rows(rows, size, shuffle, batches):
     sampler = BatchRows(rows, size, shuffle=shuffle)
     data = Batches({"x": torch.arange(rows) * 2})

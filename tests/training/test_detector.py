@@ -60,7 +60,9 @@ def test_network_ignores_how_bright_the_light_is():
     assert (bright - dim)[:, inner].abs().max() < 0.2
 
 
-@pytest.mark.parametrize(("side", "strides"), [(14, {8}), (34, {8, 16}), (60, {16}), (90, {16, 32}), (120, {32})])
+@pytest.mark.parametrize(
+    ("side", "strides"), [(14, {8}), (34, {8, 16}), (60, {16}), (90, {16, 32}), (120, {32})]
+)
 def test_faces_are_answered_for_by_the_grids_of_their_size(side, strides):
     taken = assignment(batch_of((80, 64, side))).face[0] >= 0
     assert {int(s) for s in GRID[1][taken]} == strides

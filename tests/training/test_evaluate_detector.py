@@ -32,7 +32,8 @@ class ByBrightness:
 
 
 @pytest.mark.parametrize(
-    ("scores", "allowed", "left"), [([], 0, 0), ([0.5], 0, 0), ([0.9, 0.8, 0.7, 0.1], 2, 2), ([0.3, 0.3], 1, 0), ([0.2], 5, 1)]
+    ("scores", "allowed", "left"),
+    [([], 0, 0), ([0.5], 0, 0), ([0.9, 0.8, 0.7, 0.1], 2, 2), ([0.3, 0.3], 1, 0), ([0.2], 5, 1)],
 )
 def test_threshold_leaves_at_most_the_allowed(scores, allowed, left):
     found = np.array(scores, np.float32)

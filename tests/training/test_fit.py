@@ -28,7 +28,9 @@ def stripes(n, seed=0):
 
 def corpus(pictures, label, labels=EKMAN7, votes=None, split="Training"):
     n = len(pictures)
-    return LabelledImages("stripes", labels, pictures, label, np.full(n, split), np.arange(n).astype(str), votes)
+    return LabelledImages(
+        "stripes", labels, pictures, label, np.full(n, split), np.arange(n).astype(str), votes
+    )
 
 
 def voted(pictures, label):
@@ -38,7 +40,12 @@ def voted(pictures, label):
 
 
 def geometry(n):
-    return Geometry(np.zeros(n, bool), np.zeros((n, 5, 2), np.float32), np.full((n, 2), 0.5, np.float32), ("aLeft", "aRight"))
+    return Geometry(
+        np.zeros(n, bool),
+        np.zeros((n, 5, 2), np.float32),
+        np.full((n, 2), 0.5, np.float32),
+        ("aLeft", "aRight"),
+    )
 
 
 def test_prepare_makes_a_head_for_everything_there_is_to_learn():

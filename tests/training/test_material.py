@@ -31,7 +31,11 @@ def folder(tmp_path):
     for name in FOLDERS:
         (tmp_path / name).mkdir()
     write_portraits(
-        tmp_path / "fer2013", 48, 64, ["Training", "PublicTest", "Training", "PublicTest", "Training"], "usage"
+        tmp_path / "fer2013",
+        48,
+        64,
+        ["Training", "PublicTest", "Training", "PublicTest", "Training"],
+        "usage",
     )
     people = [f"{2 * letter}_{i:02d}_0001.jpg" for i, letter in enumerate("ABCDEFGHIJ" * 3)]
     write_portraits(tmp_path / "faces_wild", 160, 32, people, "file")

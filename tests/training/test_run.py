@@ -27,7 +27,10 @@ class Framed:
 
     def detect(self, image, *, min_face=None):
         height, width = image.shape[:2]
-        points = np.array(TEMPLATES["fer2013-mean"], np.float32) * (width / 2, height / 2) + (width / 4, height / 4)
+        points = np.array(TEMPLATES["fer2013-mean"], np.float32) * (width / 2, height / 2) + (
+            width / 4,
+            height / 4,
+        )
         box = np.array([[width / 4, height / 4, width * 0.75, height * 0.75]], np.float32)
         return Faces(box, np.ones(1, np.float32), points[None].astype(np.float32), np.full(1, -1, np.int64))
 
@@ -39,7 +42,10 @@ def corpora(n=120):
     pictures[2] = pictures[0]  # one that leaks
     label = rng.integers(0, 7, n)
     labelled = LabelledImages("FER2013", EKMAN7, pictures, label, split, np.arange(n).astype(str))
-    votes = rng.integers(0, 5, (n, 8)).astype(np.float32) + np.eye(8, dtype=np.float32)[rng.integers(0, 8, n)] * 20
+    votes = (
+        rng.integers(0, 5, (n, 8)).astype(np.float32)
+        + np.eye(8, dtype=np.float32)[rng.integers(0, 8, n)] * 20
+    )
     voted = replace(labelled, name="FER+", labels=FERPLUS8, votes=votes, label=votes.argmax(1))
     return labelled, voted
 
@@ -63,7 +69,11 @@ def test_a_trained_model_is_a_file_with_a_card(tmp_path):
         detector=Framed(),
         command="mien train",
     )
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["resnet.test.npz", "resnet.test.onnx", "resnet.test.toml"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "resnet.test.npz",
+        "resnet.test.onnx",
+        "resnet.test.toml",
+    ]
     assert load_card(tmp_path / "out" / "resnet.test.toml") == card
     assert [head.labels for head in card.heads] == ["ferplus8", "ekman7"]
     accuracy = [m for m in card.metrics if m.name == "accuracy"]

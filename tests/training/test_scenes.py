@@ -27,7 +27,9 @@ def material():
     rng = np.random.default_rng(0)
 
     def portraits(side):
-        return Portraits(rng.integers(150, 256, (4, side, side)).astype(np.uint8), np.stack([face_points(side)] * 4))
+        return Portraits(
+            rng.integers(150, 256, (4, side, side)).astype(np.uint8), np.stack([face_points(side)] * 4)
+        )
 
     photo = Photo(
         picture=rng.integers(0, 100, (200, 260)).astype(np.uint8),
@@ -75,7 +77,9 @@ def test_pasted_faces_lie_in_their_boxes_and_keep_their_sides(material):
             eyes = five[1] - five[0]
             mouth = five[3:].mean(0) - five[:2].mean(0)
             assert eyes[0] * mouth[1] - eyes[1] * mouth[0] > 0, "the right eye must stay on the face's right"
-            visible = scene.picture[int(max(0, five[2, 1])) : int(five[2, 1]) + 3, int(max(0, five[2, 0])) : int(five[2, 0]) + 3]
+            visible = scene.picture[
+                int(max(0, five[2, 1])) : int(five[2, 1]) + 3, int(max(0, five[2, 0])) : int(five[2, 0]) + 3
+            ]
             if visible.size and (five[2] > 4).all() and (five[2] < 250).all():
                 assert visible.max() > 0, "a face is drawn where the scene says it is"
 
@@ -86,7 +90,10 @@ def test_unsure_teacher_boxes_are_not_asked(material):
     for _ in range(60):
         scene = composer._blank()
         composer._lay_photo(scene, (0, 0, 128, 128), material.photos["caltech_faces"][0])
-        seen |= {(round(float(np.ptp(box[::2]) / np.ptp(box[1::2])), 1), sure) for box, sure in zip(scene.boxes, scene.sure, strict=True)}
+        seen |= {
+            (round(float(np.ptp(box[::2]) / np.ptp(box[1::2])), 1), sure)
+            for box, sure in zip(scene.boxes, scene.sure, strict=True)
+        }
         assert all(np.isnan(five).all() for five in scene.landmarks)
     assert (0.8, False) in seen or (0.8, True) in seen
 

@@ -20,19 +20,28 @@ LARGEST_TABLE = 200
 
 
 def analyze(
-    source: Annotated[list[str], typer.Argument(help="Pictures: files, folders (with sub-folders), patterns.")],
+    source: Annotated[
+        list[str], typer.Argument(help="Pictures: files, folders (with sub-folders), patterns.")
+    ],
     out: Annotated[Path | None, typer.Option(help="Table to write: FILE.csv, .jsonl or .parquet.")] = None,
     annotate: Annotated[
-        Path | None, typer.Option(help="Annotated picture to write; a folder where there are several pictures.")
+        Path | None,
+        typer.Option(help="Annotated picture to write; a folder where there are several pictures."),
     ] = None,
-    emotions: Annotated[str | None, typer.Option(help="Only these, e.g. anger,fear,calm; renormalised.")] = None,
+    emotions: Annotated[
+        str | None, typer.Option(help="Only these, e.g. anger,fear,calm; renormalised.")
+    ] = None,
     unsure: Annotated[float, typer.Option(min=0, max=1, help="Below this probability say 'unsure'.")] = 0.0,
     model: Annotated[str, typer.Option(help="Name (see 'mien models') or ONNX file.")] = "default",
     labels: Annotated[str | None, typer.Option(help="Label set of the model: ferplus8 or ekman7.")] = None,
     detector: Annotated[str, typer.Option(help="Name or ONNX file.")] = "default",
-    min_face: Annotated[float | None, typer.Option(min=1, help="Height in pixels of the smallest face wanted.")] = None,
+    min_face: Annotated[
+        float | None, typer.Option(min=1, help="Height in pixels of the smallest face wanted.")
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a picture, instead of a table.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, one object a picture, instead of a table.")
+    ] = False,
 ) -> None:
     """Read the displayed expression of every face in pictures.
 
@@ -119,10 +128,16 @@ def _drawer(target: Path, *, several: bool) -> Callable[[Any, Readings], None]:
 
     is_file = target.suffix.lower() in SAVE_SUFFIXES and not target.is_dir()
     if several and is_file:
-        raise bad_argument("--annotate", allowed="a folder where there are several pictures", given=str(target))
+        raise bad_argument(
+            "--annotate", allowed="a folder where there are several pictures", given=str(target)
+        )
     if not is_file:
         if target.exists() and not target.is_dir():
-            raise bad_argument("--annotate", allowed=f"a folder, or a name that ends in {', '.join(SAVE_SUFFIXES)}", given=str(target))
+            raise bad_argument(
+                "--annotate",
+                allowed=f"a folder, or a name that ends in {', '.join(SAVE_SUFFIXES)}",
+                given=str(target),
+            )
         target.mkdir(parents=True, exist_ok=True)
     names = _unused_names()
 

@@ -15,14 +15,26 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    dataset: Annotated[Path, typer.Argument(help="The official FER2013 csv, or a folder with one sub-folder per emotion.")],
-    ferplus: Annotated[Path | None, typer.Option(help="The FER+ votes file beside the csv (fer2013new.csv).")] = None,
-    split: Annotated[str | None, typer.Option(help="Training, PublicTest or PrivateTest; by default all.")] = None,
-    labels: Annotated[str | None, typer.Option(help="ekman7 (FER2013's own) or ferplus8 (with --ferplus).")] = None,
+    dataset: Annotated[
+        Path, typer.Argument(help="The official FER2013 csv, or a folder with one sub-folder per emotion.")
+    ],
+    ferplus: Annotated[
+        Path | None, typer.Option(help="The FER+ votes file beside the csv (fer2013new.csv).")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Training, PublicTest or PrivateTest; by default all.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="ekman7 (FER2013's own) or ferplus8 (with --ferplus).")
+    ] = None,
     model: Annotated[str, typer.Option(help="Name or ONNX file.")] = "default",
     detector: Annotated[str, typer.Option(help="Name or ONNX file.")] = "default",
-    detect: Annotated[bool, typer.Option("--detect", help="Score the whole chain: a face not found is an error.")] = False,
-    framed: Annotated[bool, typer.Option("--framed", help="Take every picture as it is, without alignment.")] = False,
+    detect: Annotated[
+        bool, typer.Option("--detect", help="Score the whole chain: a face not found is an error.")
+    ] = False,
+    framed: Annotated[
+        bool, typer.Option("--framed", help="Take every picture as it is, without alignment.")
+    ] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all numbers to this file.")] = None,
 ) -> None:
@@ -67,13 +79,18 @@ def _head_for(model: str, key: str) -> str | None:
 
 
 def _print(result: Evaluation) -> None:
-    typer.echo(f"{result.model} on {result.data} ({result.rule}; {result.left_out} pictures without a label left out)")
+    typer.echo(
+        f"{result.model} on {result.data} ({result.rule}; {result.left_out} pictures without a label left out)"
+    )
     columns = {"all": result.all} | ({"without those in Training": result.clean} if result.clean else {})
     lines = [
         ("N", *(str(r.n) for r in columns.values())),
         ("accuracy", *(f"{r.accuracy:.4f} ({r.low:.4f} to {r.high:.4f})" for r in columns.values())),
         ("macro-F1", *(f"{r.macro_f1:.4f}" for r in columns.values())),
-        ("calibration error", *(f"{r.ece:.4f} ({r.ece_low:.4f} to {r.ece_high:.4f})" for r in columns.values())),
+        (
+            "calibration error",
+            *(f"{r.ece:.4f} ({r.ece_low:.4f} to {r.ece_high:.4f})" for r in columns.values()),
+        ),
         ("faces missed", *(str(r.missed) for r in columns.values())),
         *(_recall_line(emotion, list(columns.values())) for emotion in result.all.recall),
     ]

@@ -14,15 +14,31 @@ if TYPE_CHECKING:
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(help="Print the whole card of this model (a name or ONNX file).")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Print the whole card of this model (a name or ONNX file).")
+    ] = None,
 ) -> None:
     """List the models: licence, training data, size, accuracy with N and interval; or print one card."""
     from mien.catalog import TASKS, find_model, list_models
 
     if name is None:
-        headings = ("model", "task", "licence", "trained on", "size", "measured", "value", "95 % interval", "N")
-        show_table(headings, [row for card in list_models() for row in _rows(card)], right=("size", "value", "N"))
-        typer.echo("\n'mien models NAME' prints a card with the terms of its training data and where it fails.")
+        headings = (
+            "model",
+            "task",
+            "licence",
+            "trained on",
+            "size",
+            "measured",
+            "value",
+            "95 % interval",
+            "N",
+        )
+        show_table(
+            headings, [row for card in list_models() for row in _rows(card)], right=("size", "value", "N")
+        )
+        typer.echo(
+            "\n'mien models NAME' prints a card with the terms of its training data and where it fails."
+        )
         return
     known = [card for card in list_models() if card.name == name]
     if not known and not name.endswith(".onnx"):
@@ -35,7 +51,11 @@ def _rows(card: ModelCard) -> list[tuple[str, ...]]:
     data = ", ".join(part.name for part in card.training_data)
     rows = []
     for i, metric in enumerate(card.metrics):
-        head = (card.name, card.task, card.licence, data, f"{card.size_bytes / 1e6:.1f} MB") if not i else ("",) * 5
+        head = (
+            (card.name, card.task, card.licence, data, f"{card.size_bytes / 1e6:.1f} MB")
+            if not i
+            else ("",) * 5
+        )
         rows.append((*head, f"{metric.name}, {metric.data}", *_numbers(metric)))
     return rows
 
@@ -49,13 +69,16 @@ def _print_card(card: ModelCard) -> None:
         "task": card.task,
         "summary": card.summary,
         "licence": card.licence,
-        "input": f"{card.size_px} x {card.size_px} px, {card.colour}" if card.size_px else f"any size, {card.colour}",
+        "input": f"{card.size_px} x {card.size_px} px, {card.colour}"
+        if card.size_px
+        else f"any size, {card.colour}",
         "crop": f"template {card.template}, margin {card.margin:+.4f}" if card.template else "",
         "outputs": "; ".join(f"{h.labels} ({h.meaning}, temperature {h.temperature:g})" for h in card.heads),
         "score threshold": f"{card.score_threshold:g}" if card.score_threshold else "",
         "weights": f"{card.parameters:,} in {card.size_bytes:,} bytes",
         "sha256": card.sha256,
-        "created": f"{card.created} with " + ", ".join(f"{name} {version}" for name, version in card.versions),
+        "created": f"{card.created} with "
+        + ", ".join(f"{name} {version}" for name, version in card.versions),
         "limits": card.limits,
     }
     typer.echo(card.name)
@@ -69,4 +92,6 @@ def _print_card(card: ModelCard) -> None:
     typer.echo("  measured:")
     for metric in card.metrics:
         value, interval, n = _numbers(metric)
-        typer.echo(f"    {metric.name} {value} ({interval}, N {n}) on {metric.data}; {metric.rule}; {metric.command}")
+        typer.echo(
+            f"    {metric.name} {value} ({interval}, N {n}) on {metric.data}; {metric.rule}; {metric.command}"
+        )

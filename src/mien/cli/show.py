@@ -67,7 +67,9 @@ def progress(what: str, total: int) -> Iterator[Any]:
     """
     complaints = Console(stderr=True)
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=complaints, transient=True, disable=total < 5 or not complaints.is_terminal) as bar:
+    with Progress(
+        *columns, console=complaints, transient=True, disable=total < 5 or not complaints.is_terminal
+    ) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.update(task, completed=done)
 

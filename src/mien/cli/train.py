@@ -15,19 +15,25 @@ from mien.errors import bad_argument
 
 def train(
     dataset: Annotated[Path, typer.Argument(help="The official FER2013 csv (emotion, pixels, Usage).")],
-    ferplus: Annotated[Path | None, typer.Option(help="The FER+ votes file beside it (fer2013new.csv).")] = None,
+    ferplus: Annotated[
+        Path | None, typer.Option(help="The FER+ votes file beside it (fer2013new.csv).")
+    ] = None,
     geometry: Annotated[
-        Path | None, typer.Option(help="Landmarks and facial movements (.npz); default: our detector's landmarks.")
+        Path | None,
+        typer.Option(help="Landmarks and facial movements (.npz); default: our detector's landmarks."),
     ] = None,
     rows: Annotated[
-        Path | None, typer.Option(help="Row of each picture in the official file (.npy), where the csv is a part of it.")
+        Path | None,
+        typer.Option(help="Row of each picture in the official file (.npy), where the csv is a part of it."),
     ] = None,
     arch: Annotated[str, typer.Option(help="Network.")] = "resnet",
     epochs: Annotated[int, typer.Option(min=1, help="Times every picture is seen.")] = 50,
     seed: Annotated[int, typer.Option(help="Decides what chance decides.")] = 0,
     name: Annotated[str, typer.Option(help="Name of the model, architecture.tag.")] = "resnet.own",
     out: Annotated[Path, typer.Option(help="Folder for NAME.onnx, its card and golden tensors.")] = Path("."),
-    run: Annotated[Path, typer.Option(help="Folder of the run; a stopped run goes on from here.")] = Path("runs/expression"),
+    run: Annotated[Path, typer.Option(help="Folder of the run; a stopped run goes on from here.")] = Path(
+        "runs/expression"
+    ),
 ) -> None:
     """Train an expression network on FER2013; the result is a file for --model.
 
@@ -48,7 +54,9 @@ def train(
     if geometry is not None:
         row = np.load(rows, allow_pickle=False) if rows else np.arange(len(labelled))
         if len(row) != len(labelled):
-            raise bad_argument("rows", allowed=f"one number for each of the {len(labelled)} pictures", given=len(row))
+            raise bad_argument(
+                "rows", allowed=f"one number for each of the {len(labelled)} pictures", given=len(row)
+            )
         points = load_geometry(geometry, row)
     else:
         points = detected_geometry(labelled.images, detector)
@@ -66,35 +74,54 @@ def train(
     )
     table = Table("metric", "data", "value", "95 % interval", "N")
     for metric in card.metrics:
-        table.add_row(metric.name, metric.data, f"{metric.value:.4f}", f"{metric.low:.4f} to {metric.high:.4f}", str(metric.n))
+        table.add_row(
+            metric.name,
+            metric.data,
+            f"{metric.value:.4f}",
+            f"{metric.low:.4f} to {metric.high:.4f}",
+            str(metric.n),
+        )
     console = Console()
     console.print(table)
     console.print(f"Written to {out / name}.onnx")
 
 
 def train_detector(
-    data: Annotated[Path, typer.Argument(help="Folder of faces, photographs and backgrounds; see docs/detector.md.")],
+    data: Annotated[
+        Path, typer.Argument(help="Folder of faces, photographs and backgrounds; see docs/detector.md.")
+    ],
     epochs: Annotated[int, typer.Option(min=1, help="An epoch is 12,800 composed scenes.")] = 40,
     seed: Annotated[int, typer.Option(help="Decides what chance decides.")] = 0,
     name: Annotated[str, typer.Option(help="Name of the model, architecture.tag.")] = "facepoint.own",
     out: Annotated[Path, typer.Option(help="Folder for NAME.onnx, its card and golden tensors.")] = Path("."),
-    run: Annotated[Path, typer.Option(help="Folder of the run; a stopped run goes on from here.")] = Path("runs/detector"),
+    run: Annotated[Path, typer.Option(help="Folder of the run; a stopped run goes on from here.")] = Path(
+        "runs/detector"
+    ),
 ) -> None:
     """Train a face detector on composed scenes; the result is a file for --detector."""
     from mien.training.detector import DetectorRecipe
     from mien.training.run import golden_scene, train_detector
 
     report = train_detector(
-        data, DetectorRecipe(epochs=epochs, seed=seed), run=run, out=out, name=name, picture=golden_scene(sample_portrait())
+        data,
+        DetectorRecipe(epochs=epochs, seed=seed),
+        run=run,
+        out=out,
+        name=name,
+        picture=golden_scene(sample_portrait()),
     )
     _show_detectors([report])
     Console().print(f"Written to {out / name}.onnx")
 
 
 def evaluate_detector(
-    data: Annotated[Path, typer.Argument(help="Folder of faces, photographs and backgrounds; see docs/detector.md.")],
+    data: Annotated[
+        Path, typer.Argument(help="Folder of faces, photographs and backgrounds; see docs/detector.md.")
+    ],
     detector: Annotated[str, typer.Option(help="Name or file.")] = "default",
-    against: Annotated[list[Path] | None, typer.Option(help="Other detectors to measure beside it, e.g. a YuNet file.")] = None,
+    against: Annotated[
+        list[Path] | None, typer.Option(help="Other detectors to measure beside it, e.g. a YuNet file.")
+    ] = None,
 ) -> None:
     """Measure detectors on what training set aside, each at the score of one false face in 100 backgrounds."""
     from mien.faces.detect import load_detector
@@ -121,7 +148,9 @@ def _show_detectors(reports) -> None:  # type: ignore[no-untyped-def]  # list of
     table.add_row("false faces / backgrounds", *(f"{r.false_faces} / {r.backgrounds}" for r in reports))
     for corpus in reports[0].recall:
         values = (r.recall[corpus] for r in reports)
-        table.add_row(f"recall, {corpus}", *(f"{v.value:.4f} ({v.low:.3f} to {v.high:.3f}), N {v.n}" for v in values))
+        table.add_row(
+            f"recall, {corpus}", *(f"{v.value:.4f} ({v.low:.3f} to {v.high:.3f}), N {v.n}" for v in values)
+        )
     for corpus in reports[0].landmark_error:
         cells = (f"{r.landmark_error[corpus]:.4f}, N {r.landmark_faces[corpus]}" for r in reports)
         table.add_row(f"landmark error, {corpus}", *cells)

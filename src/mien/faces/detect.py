@@ -85,7 +85,9 @@ class PointDetector:
             Surest first; coordinates in pixels of `image`.
         """
         if image.ndim not in (2, 3) or image.dtype != np.uint8 or 0 in image.shape:
-            raise bad_argument("image", allowed="a uint8 array (H, W, 3) or (H, W)", given=(image.shape, image.dtype))
+            raise bad_argument(
+                "image", allowed="a uint8 array (H, W, 3) or (H, W)", given=(image.shape, image.dtype)
+            )
         if min_face is not None and not min_face > 0:
             raise bad_argument("min_face", allowed="a positive number of pixels", given=min_face)
         found = [self._look(image, scale) for scale in _scales(image.shape[:2], min_face)]
@@ -106,7 +108,9 @@ class PointDetector:
         if self._fixed:
             scale = min(scale, self._fixed[0] / image.shape[0], self._fixed[1] / image.shape[1])
         shown, ratio = _resize(image, scale)
-        height, width = self._fixed or tuple(-(-side // STRIDES[-1]) * STRIDES[-1] for side in shown.shape[:2])
+        height, width = self._fixed or tuple(
+            -(-side // STRIDES[-1]) * STRIDES[-1] for side in shown.shape[:2]
+        )
         score, box, points = self._ask(self._session, _pad(shown, height, width))
         sure = np.flatnonzero(score >= self.score_threshold)
         corner, stride = _places(height, width, sure)
@@ -251,7 +255,9 @@ def _pad(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]
     return cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)  # type: ignore[return-value]  # uint8
 
 
-def _places(height: int, width: int, index: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _places(
+    height: int, width: int, index: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the corner (m, 2) and the stride (m, 1) of the places with these numbers, finest grid first."""
     corner = np.empty((len(index), 2))
     strides = np.empty((len(index), 1))

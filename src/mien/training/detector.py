@@ -95,7 +95,10 @@ class FacePoint(nn.Module):
             ]
         )
         self.lateral = nn.ModuleList(
-            [nn.Sequential(nn.Conv2d(48, 32, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU(inplace=True)) for _ in STRIDES]
+            [
+                nn.Sequential(nn.Conv2d(48, 32, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU(inplace=True))
+                for _ in STRIDES
+            ]
         )
         self.head = nn.Sequential(*convolution(32, 32))
         self.score, self.box, self.points = (nn.Conv2d(32, k, 1) for k in (1, 4, 10))
@@ -127,7 +130,9 @@ class FacePoint(nn.Module):
         merged: list[Tensor] = []
         for lateral, level in zip(reversed(self.lateral), reversed(levels), strict=True):
             here = lateral(level)
-            merged.append(here if not merged else here + F.interpolate(merged[-1], scale_factor=2.0, mode="nearest"))
+            merged.append(
+                here if not merged else here + F.interpolate(merged[-1], scale_factor=2.0, mode="nearest")
+            )
         heads = [self.head(level) for level in reversed(merged)]
         answers = [
             torch.cat([layer(h).flatten(2) for h in heads], dim=2).transpose(1, 2)
@@ -184,15 +189,21 @@ def assign(boxes: Tensor, sure: Tensor, present: Tensor, centres: Tensor, stride
     size = side.prod(-1).sqrt()[:, None]
     middle = (boxes[..., :2] + boxes[..., 2:]) / 2
     away = (centres[None, :, None] - middle[:, None]).abs().amax(-1)
-    reach = torch.minimum(torch.maximum(0.3 * size, 0.5 * strides[None, :, None]), 1.5 * strides[None, :, None])
-    low, high = (torch.tensor(bound).repeat_interleave(_counts(strides)) for bound in zip(*SIZE_RANGES, strict=True))
+    reach = torch.minimum(
+        torch.maximum(0.3 * size, 0.5 * strides[None, :, None]), 1.5 * strides[None, :, None]
+    )
+    low, high = (
+        torch.tensor(bound).repeat_interleave(_counts(strides)) for bound in zip(*SIZE_RANGES, strict=True)
+    )
     fits = (size >= low[None, :, None]) & (size < high[None, :, None]) & present[:, None]
     near = fits & (away <= reach)
     area = torch.where(near, size.expand_as(near), torch.inf)  # where faces overlap the smaller one answers
     smallest, face = area.min(-1)
     face = torch.where(torch.isfinite(smallest), face, -1)
     chosen_sure = torch.gather(sure, 1, face.clamp(min=0))
-    inside = ((centres[None, :, None] >= boxes[:, None, :, :2]) & (centres[None, :, None] <= boxes[:, None, :, 2:])).all(-1)
+    inside = (
+        (centres[None, :, None] >= boxes[:, None, :, :2]) & (centres[None, :, None] <= boxes[:, None, :, 2:])
+    ).all(-1)
     doubtful = (inside & (present & ~sure)[:, None]).any(-1)
     asked = torch.where(face >= 0, chosen_sure, ~doubtful)
     return Assignment(face=torch.where(asked, face, -1), asked=asked)
@@ -203,7 +214,12 @@ def _counts(strides: Tensor) -> Tensor:
 
 
 def losses(
-    score: Tensor, box: Tensor, points: Tensor, batch: dict[str, Tensor], assignment: Assignment, grid: tuple[Tensor, Tensor]
+    score: Tensor,
+    box: Tensor,
+    points: Tensor,
+    batch: dict[str, Tensor],
+    assignment: Assignment,
+    grid: tuple[Tensor, Tensor],
 ) -> dict[str, Tensor]:
     """Score how far the answers are from the faces.
 
@@ -219,7 +235,10 @@ def losses(
     overlap, generalised = _overlaps(given, wanted)
     target = torch.zeros_like(score)
     target[rows, columns] = overlap.detach().clamp(min=0.05)
-    each = F.binary_cross_entropy_with_logits(score, target, reduction="none") * (score.sigmoid() - target).abs().square()
+    each = (
+        F.binary_cross_entropy_with_logits(score, target, reduction="none")
+        * (score.sigmoid() - target).abs().square()
+    )
     count = max(1, len(rows))
     side = (wanted[:, 2:] - wanted[:, :2]).clamp(min=1).mean(1)
     where = centres[columns][:, None] + points[rows, columns].view(-1, 5, 2) * strides[columns][:, None, None]
@@ -306,7 +325,9 @@ def collate(scenes: list[Scene]) -> dict[str, Tensor]:
     sure = np.zeros((n, FACES_A_SCENE), bool)
     present = np.zeros((n, FACES_A_SCENE), bool)
     for i, scene in enumerate(scenes):
-        largest = sorted(range(len(scene.boxes)), key=lambda j: -float(np.ptp(scene.boxes[j][1::2])))[:FACES_A_SCENE]
+        largest = sorted(range(len(scene.boxes)), key=lambda j: -float(np.ptp(scene.boxes[j][1::2])))[
+            :FACES_A_SCENE
+        ]
         for slot, j in enumerate(largest):
             boxes[i, slot], landmarks[i, slot] = scene.boxes[j], scene.landmarks[j]
             sure[i, slot], present[i, slot] = scene.sure[j], True

@@ -32,6 +32,7 @@ from mien.training.metrics import (
 BATCH = 128
 """Pictures held in memory at a time."""
 
+
 @dataclass(frozen=True, eq=False)
 class Report:
     """What a model reached on n labelled pictures.

@@ -76,7 +76,9 @@ class DetectorReport:
         return asdict(self) | {"recall": {k: asdict(v) | {"value": v.value} for k, v in self.recall.items()}}
 
 
-def evaluate_detector(detector: Detector, material: Material, score_threshold: float | None = None) -> DetectorReport:
+def evaluate_detector(
+    detector: Detector, material: Material, score_threshold: float | None = None
+) -> DetectorReport:
     """Measure a detector.
 
     Parameters
@@ -91,7 +93,10 @@ def evaluate_detector(detector: Detector, material: Material, score_threshold: f
     false = np.concatenate([detector.detect(picture).score for picture in material.backgrounds])
     allowed = int(FALSE_FACES_A_PICTURE * len(material.backgrounds))
     threshold = threshold_for(false, allowed) if score_threshold is None else score_threshold
-    errors = {name: landmark_errors(detector, portraits, threshold) for name, portraits in material.portraits.items()}
+    errors = {
+        name: landmark_errors(detector, portraits, threshold)
+        for name, portraits in material.portraits.items()
+    }
     return DetectorReport(
         name=detector.name,
         score_threshold=threshold,

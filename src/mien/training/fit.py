@@ -89,7 +89,9 @@ class ExpressionModule(L.LightningModule):
     def __init__(self, recipe: Recipe, heads: dict[str, int], mirrored: list[int]) -> None:
         super().__init__()
         self.recipe = recipe
-        self.network = ExpressionNetwork(recipe.arch, heads, recipe.dropout).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the keyword alone
+        self.network = ExpressionNetwork(recipe.arch, heads, recipe.dropout).to(
+            memory_format=torch.channels_last
+        )  # type: ignore[call-overload]  # torch's stub lacks the keyword alone
         self.augment = Augment(recipe.size)
         self.mirrored = mirrored
 
@@ -131,7 +133,10 @@ class ExpressionModule(L.LightningModule):
         decay = [p for p in self.network.parameters() if p.ndim > 1]
         plain = [p for p in self.network.parameters() if p.ndim <= 1]
         optimiser = torch.optim.SGD(
-            [{"params": decay, "weight_decay": self.recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            [
+                {"params": decay, "weight_decay": self.recipe.weight_decay},
+                {"params": plain, "weight_decay": 0.0},
+            ],
             lr=self.recipe.learning_rate,
             momentum=0.9,
             nesterov=True,
@@ -186,7 +191,9 @@ def prepare(
     """
     training = np.flatnonzero(labelled.split == "Training")
     if not len(training):
-        raise bad_argument("data", allowed="a corpus with a split named Training", given=sorted(set(labelled.split)))
+        raise bad_argument(
+            "data", allowed="a corpus with a split named Training", given=sorted(set(labelled.split))
+        )
     pictures = np.stack([labelled.images[i] for i in training])
     shapes = np.tile(pictures.shape[1:], (len(training), 1))
     part = _rows(geometry, training)
@@ -301,7 +308,11 @@ def open_run(folder: str | Path, recipe: object) -> str | None:
 
 
 def make_trainer(
-    folder: str | Path, epochs: int, average: float, callbacks: Sequence[L.Callback] = (), clip: float | None = None
+    folder: str | Path,
+    epochs: int,
+    average: float,
+    callbacks: Sequence[L.Callback] = (),
+    clip: float | None = None,
 ) -> L.Trainer:
     """Make the trainer that every run uses: bfloat16, averaged weights, a checkpoint an epoch, a csv log.
 
@@ -355,5 +366,8 @@ def _rows(geometry: Geometry | None, rows: NDArray[np.int64]) -> Geometry | None
     if geometry is None:
         return None
     return Geometry(
-        geometry.found[rows], geometry.landmarks_xy[rows], geometry.blendshapes[rows], geometry.blendshape_names
+        geometry.found[rows],
+        geometry.landmarks_xy[rows],
+        geometry.blendshapes[rows],
+        geometry.blendshape_names,
     )

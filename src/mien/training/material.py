@@ -108,7 +108,9 @@ def load_material(folder: str | Path, *, set_aside: bool = False, clip_every: in
     root = Path(folder)
     for name in ("fer2013", "faces_wild", "caltech_faces", "fairface540", "clips", "backgrounds"):
         if not (root / name).is_dir():
-            raise SourceNotFoundError(f"{root} has no folder {name!r}: see load_material for the expected layout.")
+            raise SourceNotFoundError(
+                f"{root} has no folder {name!r}: see load_material for the expected layout."
+            )
     return Material(
         portraits={
             "fer2013": _read_portraits(root / "fer2013", 48, 64, set_aside, _is_test_split),
@@ -143,7 +145,9 @@ def _read_portraits(folder: Path, side: int, columns: int, set_aside: bool, rule
         found = geometry["found"].astype(bool)
         points = geometry["landmarks_xy"].astype(np.float32)
     if len(found) != len(rows):
-        raise DatasetError(f"{folder}: geometry.npz has {len(found)} entries and labels.csv {len(rows)} rows.")
+        raise DatasetError(
+            f"{folder}: geometry.npz has {len(found)} entries and labels.csv {len(rows)} rows."
+        )
     sheets = [
         sheet.reshape(-1, side, columns, side).swapaxes(1, 2).reshape(-1, side, side)
         for sheet in map(_grey, sorted(folder.glob("sheet_*.webp")))
@@ -170,7 +174,9 @@ def _read_clips(folder: Path, set_aside: bool, every: int) -> list[Photo]:
         with av.open(str(folder / name)) as container:
             for index, frame in enumerate(container.decode(video=0)):
                 if index % every == 0 and index < len(boxes[name]):
-                    photos.append(_photo(frame.to_ndarray(format="gray"), boxes[name][index], f"{name}#{index}"))
+                    photos.append(
+                        _photo(frame.to_ndarray(format="gray"), boxes[name][index], f"{name}#{index}")
+                    )
     return photos
 
 

@@ -126,9 +126,17 @@ def train_expression(
     landmarks = detector.detect(picture).landmarks_xy[:1]
     spec = CropSpec(card.template, card.margin, card.size_px, card.colour)
     export_expression(
-        network, card, out, spec.cut(picture, landmarks), picture=picture, landmarks_xy=landmarks, storage="int8"
+        network,
+        card,
+        out,
+        spec.cut(picture, landmarks),
+        picture=picture,
+        landmarks_xy=landmarks,
+        storage="int8",
     )
-    return measure_expression(Path(out) / f"{name}.onnx", [c for c in (voted, labelled) if c], detector, command)
+    return measure_expression(
+        Path(out) / f"{name}.onnx", [c for c in (voted, labelled) if c], detector, command
+    )
 
 
 def measure_expression(
@@ -151,7 +159,10 @@ def measure_expression(
     for corpus in corpora:
         model = load_model(file, labels=corpus.labels.key)
         result = evaluate_model(model, corpus, split="PublicTest", detector=detector, missed="framed")
-        for label, report in (("", result.all), (" without the pictures that also stand in Training", result.clean)):
+        for label, report in (
+            ("", result.all),
+            (" without the pictures that also stand in Training", result.clean),
+        ):
             if report is not None:
                 metrics += _numbers(report, f"{corpus.name} PublicTest{label}", corpus.rule, command)
     card = replace(load_card(file.with_suffix(".toml")), metrics=tuple(metrics))
@@ -269,7 +280,16 @@ def _detector_numbers(report: DetectorReport) -> dict[str, object]:
     rule = "found: overlap 0.5 or more with a reference box of YuNet-n that it was sure of (0.6)"
     command = "mien train-detector"
     metrics = [
-        Metric("recall", round(r.value, 4), round(r.low, 4), round(r.high, 4), r.n, f"{data}, set aside", rule, command)
+        Metric(
+            "recall",
+            round(r.value, 4),
+            round(r.low, 4),
+            round(r.high, 4),
+            r.n,
+            f"{data}, set aside",
+            rule,
+            command,
+        )
         for data, r in report.recall.items()
     ]
     return {"score_threshold": round(report.score_threshold, 4), "metrics": tuple(metrics)}

@@ -96,13 +96,18 @@ class Composer:
         self.photos = [photo for photos in material.photos.values() for photo in photos]
         weights = {"caltech_faces": 0.25, "fairface540": 0.45, "clips": 0.3}
         self.photo_weight = np.concatenate(
-            [np.full(len(photos), weights.get(name, 0.3) / max(1, len(photos))) for name, photos in material.photos.items()]
+            [
+                np.full(len(photos), weights.get(name, 0.3) / max(1, len(photos)))
+                for name, photos in material.photos.items()
+            ]
         )
         self.photo_weight /= self.photo_weight.sum()
 
     def compose(self) -> Scene:
         """Make the next scene."""
-        layout = self.random.choice(["pasted", "crowd", "tiles", "photo", "empty"], p=[0.3, 0.12, 0.3, 0.2, 0.08])
+        layout = self.random.choice(
+            ["pasted", "crowd", "tiles", "photo", "empty"], p=[0.3, 0.12, 0.3, 0.2, 0.08]
+        )
         if layout == "tiles":
             scene = self._tiles()
         elif layout == "photo":
@@ -177,7 +182,9 @@ class Composer:
         for box, score in zip(photo.box_xyxy, photo.score, strict=True):
             if score >= UNSURE:
                 corners = _carry(box.reshape(2, 2), matrix)
-                self._enter(scene, np.concatenate([corners.min(0), corners.max(0)]), unknown, area, score >= SURE)
+                self._enter(
+                    scene, np.concatenate([corners.min(0), corners.max(0)]), unknown, area, score >= SURE
+                )
 
     def _lay_portrait(self, scene: Scene, area: tuple[int, int, int, int]) -> None:
         portraits = self.material.portraits["faces_wild"]
@@ -194,7 +201,12 @@ class Composer:
         return float(cover * np.exp(self.random.uniform(0, np.log(most))))
 
     def _lay(
-        self, scene: Scene, area: tuple[int, int, int, int], picture: Grey, scale: float, focus: NDArray[np.float64] | None = None
+        self,
+        scene: Scene,
+        area: tuple[int, int, int, int],
+        picture: Grey,
+        scale: float,
+        focus: NDArray[np.float64] | None = None,
     ) -> tuple[NDArray[np.float64], bool]:
         """Lay a scaled, perhaps mirrored picture into an area; return how its points moved."""
         x0, y0, x1, y1 = area
@@ -217,14 +229,21 @@ class Composer:
         return matrix, flip
 
     def _enter(
-        self, scene: Scene, box: NDArray[np.float64], points: NDArray[np.float64], area: tuple[int, int, int, int], sure: bool
+        self,
+        scene: Scene,
+        box: NDArray[np.float64],
+        points: NDArray[np.float64],
+        area: tuple[int, int, int, int],
+        sure: bool,
     ) -> None:
         """Enter a face of a tile by the part of it that the tile shows."""
         low, high = np.array(area[:2], np.float64), np.array(area[2:], np.float64)
         share = _share_inside(box, low, high)
         if share < 0.35:
             return
-        clipped = np.concatenate([np.maximum(box[:2], low), np.minimum(box[2:], high)]) if share < 0.8 else box
+        clipped = (
+            np.concatenate([np.maximum(box[:2], low), np.minimum(box[2:], high)]) if share < 0.8 else box
+        )
         scene.add(clipped, points, sure and share > 0.6)
 
     # pastes
@@ -253,7 +272,11 @@ class Composer:
         scale = height / max(1e-3, float(np.ptp(points[:, 1])) * 1.3)
         angle = np.radians(self.random.normal(0, 18))
         flip = -1 if self.random.random() < 0.5 else 1
-        linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ np.diag([flip, 1])
+        linear = (
+            scale
+            * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+            @ np.diag([flip, 1])
+        )
         middle = points[:68].mean(axis=0)
         for _ in range(4):
             place = self.random.uniform(-0.02 * self.size, 1.02 * self.size, 2)
@@ -275,7 +298,9 @@ class Composer:
             return
         source = self.material.backgrounds[self.random.integers(len(self.material.backgrounds))]
         patch = cv2.resize(source, portraits.pictures[i].shape[::-1], interpolation=cv2.INTER_AREA)
-        mask = self._outline(portraits.points_xy[i]) if self.random.random() < 0.6 else self._frame(len(patch))
+        mask = (
+            self._outline(portraits.points_xy[i]) if self.random.random() < 0.6 else self._frame(len(patch))
+        )
         self._blend(scene, patch, mask, matrix)
 
     def _outline(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -286,8 +311,12 @@ class Composer:
         hull = cv2.convexHull(np.round(around).astype(np.int32))
         mask = np.zeros((side, side), np.uint8)
         cv2.fillConvexPoly(mask, hull, 255)
-        grown = cv2.dilate(mask, np.ones((3, 3), np.uint8), iterations=int(self.random.integers(0, 1 + side // 12)))
-        return cv2.GaussianBlur(grown, (0, 0), side * self.random.uniform(0.01, 0.05)).astype(np.float32) / 255
+        grown = cv2.dilate(
+            mask, np.ones((3, 3), np.uint8), iterations=int(self.random.integers(0, 1 + side // 12))
+        )
+        return (
+            cv2.GaussianBlur(grown, (0, 0), side * self.random.uniform(0.01, 0.05)).astype(np.float32) / 255
+        )
 
     def _frame(self, side: int) -> NDArray[np.float32]:
         """Draw a soft mask of the whole picture."""
@@ -296,7 +325,9 @@ class Composer:
         mask[edge:-edge, edge:-edge] = 1
         return cv2.GaussianBlur(mask, (0, 0), edge * 0.5)  # type: ignore[return-value]  # float32 in, float32 out
 
-    def _blend(self, scene: Scene, picture: Grey, mask: NDArray[np.float32], matrix: NDArray[np.float64]) -> None:
+    def _blend(
+        self, scene: Scene, picture: Grey, mask: NDArray[np.float32], matrix: NDArray[np.float64]
+    ) -> None:
         corners = _carry(np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * len(picture), matrix)
         low = np.clip(np.floor(corners.min(0)), 0, self.size).astype(int)
         high = np.clip(np.ceil(corners.max(0)), 0, self.size).astype(int)
@@ -329,12 +360,16 @@ class Composer:
             for eye in (points[36:42], points[42:48]):
                 centre = tuple(float(v) for v in eye.mean(0))
                 axes = (unit * self.random.uniform(1.6, 2.2), unit * self.random.uniform(1.1, 1.8))
-                ellipse = cv2.ellipse2Poly(tuple(map(round, centre)), tuple(max(1, round(a)) for a in axes), 0, 0, 360, 30)
+                ellipse = cv2.ellipse2Poly(
+                    tuple(map(round, centre)), tuple(max(1, round(a)) for a in axes), 0, 0, 360, 30
+                )
                 self._fill(picture, ellipse.astype(np.float32), dark=True)
         else:
             centre = points[self.random.integers(68)] + self.random.normal(0, 1, 2) * unit
             axes = np.abs(self.random.normal(0, 1, 2)) * unit + unit
-            turned = cv2.boxPoints((tuple(map(float, centre)), tuple(map(float, axes * 2)), float(self.random.uniform(0, 180))))
+            turned = cv2.boxPoints(
+                (tuple(map(float, centre)), tuple(map(float, axes * 2)), float(self.random.uniform(0, 180)))
+            )
             self._fill(picture, turned)
         return picture
 
@@ -347,7 +382,9 @@ class Composer:
             source = self.material.backgrounds[self.random.integers(len(self.material.backgrounds))]
             shade = cv2.resize(source, picture.shape[::-1]).astype(np.float32)
         elif not dark:
-            shade += cv2.GaussianBlur(self.random.normal(0, 60, picture.shape).astype(np.float32), (0, 0), len(picture) / 16)
+            shade += cv2.GaussianBlur(
+                self.random.normal(0, 60, picture.shape).astype(np.float32), (0, 0), len(picture) / 16
+            )
         picture[mask > 0] = np.clip(shade, 0, 255)[mask > 0]
 
     # light and lens
@@ -376,7 +413,8 @@ class Composer:
         if self.random.random() < 0.2:
             quality = int(self.random.integers(25, 80))
             scene.picture = cv2.imdecode(
-                cv2.imencode(".jpg", scene.picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_GRAYSCALE
+                cv2.imencode(".jpg", scene.picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1],
+                cv2.IMREAD_GRAYSCALE,
             )  # type: ignore[assignment]  # uint8
         return scene
 

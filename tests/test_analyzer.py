@@ -78,7 +78,7 @@ def test_several_pictures_need_stream(tmp_path):
 
 
 def test_a_missing_file_says_so():
-    with pytest.raises(SourceNotFoundError, match="nowhere.jpg"):
+    with pytest.raises(SourceNotFoundError, match=r"nowhere\.jpg"):
         analyzer().analyze("nowhere.jpg")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,8 @@ class Analyzer:
         self.min_face = min_face
 
     def __repr__(self) -> str:
-        return f"Analyzer(detector={self.detector.name!r}, model={self.model.name!r}, emotions={list(self.labels)})"
+        names = f"detector={self.detector.name!r}, model={self.model.name!r}"
+        return f"Analyzer({names}, emotions={list(self.labels)})"
 
     def analyze(self, picture: Any) -> Readings:
         """Read one picture.
@@ -173,11 +174,11 @@ def _kept_analyzer(**options: Any) -> Analyzer:
 
 def _only_frame(picture: Any) -> Frame:
     with open_source(picture) as frames:
-        count = len(frames) if hasattr(frames, "__len__") else 2
+        count = len(frames) if isinstance(frames, Sized) else None
         if count != 1:
             raise bad_argument(
                 "picture",
                 allowed="one picture; for several use Analyzer().stream(open_source(...))",
-                given=f"{count} pictures" if hasattr(frames, "__len__") else picture,
+                given=picture if count is None else f"{count} pictures",
             )
         return next(iter(frames))

@@ -7,8 +7,8 @@ from onnx import TensorProto, helper
 
 from mien.errors import ArgumentError, ModelError
 from mien.faces.detect import STRIDES, PointDetector, find_single, load_detector, suppress, surround
-from mien.testing import FixedDetector, make_faces
 from mien.runtime import Session
+from mien.testing import FixedDetector, make_faces
 
 
 class Answers:

@@ -1,4 +1,4 @@
-"""Composed scenes: faces lie where the scene says, on every layout; nothing is asked where nothing is known."""
+"""Composed scenes: faces lie where the scene says, on every layout; the unknown is not asked."""
 
 import numpy as np
 import pytest

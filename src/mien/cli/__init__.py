@@ -26,7 +26,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=(
         "Read displayed facial expressions from pictures. Everything runs on this machine: nothing is sent, "
-        "and no picture is kept unless you ask. What is reported is what a face shows, not what a person feels."
+        "and no picture is kept unless you ask. What is reported is what a face shows, "
+        "not what a person feels."
     ),
 )
 for command in (analyze, demo, models, evaluate, train):

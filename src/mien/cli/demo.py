@@ -36,6 +36,5 @@ def demo(
             ProbabilityChart.from_readings(readings).save(out / "probabilities.png")
             rows += [(Path(row[0]).name, *row[1:]) for row in reading_rows(readings)]
     show_table(READING_HEADINGS, rows, right=("face", "sure"))
-    typer.echo(
-        f"Written to {out}: annotated.jpg, probabilities.png, readings.csv ({time.perf_counter() - started:.1f} s)"
-    )
+    seconds = time.perf_counter() - started
+    typer.echo(f"Written to {out}: annotated.jpg, probabilities.png, readings.csv ({seconds:.1f} s)")

@@ -41,7 +41,8 @@ def evaluate(
     """Score a model on labelled, ready-cropped faces.
 
     Faces are aligned as in any photograph; where no face is found the picture is taken as it is, unless
-    --detect counts that as an error. All numbers are also given without the pictures that also stand in Training.
+    --detect counts that as an error. All numbers are given again without the pictures that also stand in
+    Training.
     """
     from mien.faces.detect import load_detector
     from mien.models.network import load_model
@@ -79,9 +80,8 @@ def _head_for(model: str, key: str) -> str | None:
 
 
 def _print(result: Evaluation) -> None:
-    typer.echo(
-        f"{result.model} on {result.data} ({result.rule}; {result.left_out} pictures without a label left out)"
-    )
+    left_out = f"{result.left_out} pictures without a label left out"
+    typer.echo(f"{result.model} on {result.data} ({result.rule}; {left_out})")
     columns = {"all": result.all} | ({"without those in Training": result.clean} if result.clean else {})
     lines = [
         ("N", *(str(r.n) for r in columns.values())),

@@ -49,7 +49,7 @@ def models(
 def _rows(card: ModelCard) -> list[tuple[str, ...]]:
     """Return a line for each number on the card; what concerns the model as a whole stands in the first."""
     data = ", ".join(part.name for part in card.training_data)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for i, metric in enumerate(card.metrics):
         head = (
             (card.name, card.task, card.licence, data, f"{card.size_bytes / 1e6:.1f} MB")

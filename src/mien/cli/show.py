@@ -36,7 +36,7 @@ def reading_rows(readings: Readings, others: int = 3) -> list[tuple[str, ...]]:
     """Return table rows of one frame: a line for each face, or one that says there is none."""
     if not len(readings):
         return [(_plain(readings.source), "-", "no face", "", "", "")]
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for i, (emotion, probability) in enumerate(zip(readings.emotion, readings.probability, strict=True)):
         left, top, right, bottom = readings.faces.box_xyxy[i]
         order = probability.argsort()[::-1][:others]

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from mien.errors import bad_argument
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mien.training.evaluate_detector import DetectorReport
 
 
 def train(
@@ -38,7 +44,8 @@ def train(
     """Train an expression network on FER2013; the result is a file for --model.
 
     The network learns the FER2013 labels and, where the votes are given, how ten people voted on each
-    picture. A part of Training is set aside to calibrate the probabilities; accuracy is measured on PublicTest.
+    picture. A part of Training is set aside to calibrate the probabilities; accuracy is measured on
+    PublicTest.
     """
     import numpy as np
 
@@ -123,17 +130,18 @@ def evaluate_detector(
         list[Path] | None, typer.Option(help="Other detectors to measure beside it, e.g. a YuNet file.")
     ] = None,
 ) -> None:
-    """Measure detectors on what training set aside, each at the score of one false face in 100 backgrounds."""
+    """Measure detectors on what was set aside, each at the score of one false face in 100 backgrounds."""
     from mien.faces.detect import load_detector
     from mien.training.evaluate_detector import evaluate_detector
     from mien.training.material import load_material
 
     material = load_material(data, set_aside=True)
-    detectors = [load_detector(spec, score_threshold=0.02) for spec in (detector, *(against or []))]
+    specs: list[str | Path] = [detector, *(against or [])]
+    detectors = [load_detector(spec, score_threshold=0.02) for spec in specs]
     _show_detectors([evaluate_detector(one, material) for one in detectors])
 
 
-def sample_portrait():  # type: ignore[no-untyped-def]  # (H, W, 3) uint8
+def sample_portrait() -> NDArray[np.uint8]:
     """Return a portrait in the public domain that every installation has: Grace Hopper, from matplotlib."""
     from matplotlib.cbook import get_sample_data
 
@@ -142,7 +150,7 @@ def sample_portrait():  # type: ignore[no-untyped-def]  # (H, W, 3) uint8
     return read_image(get_sample_data("grace_hopper.jpg", asfileobj=False))
 
 
-def _show_detectors(reports) -> None:  # type: ignore[no-untyped-def]  # list of DetectorReport
+def _show_detectors(reports: list[DetectorReport]) -> None:
     table = Table("measured on what was set aside", *(report.name for report in reports))
     table.add_row("score threshold", *(f"{r.score_threshold:.3f}" for r in reports))
     table.add_row("false faces / backgrounds", *(f"{r.false_faces} / {r.backgrounds}" for r in reports))

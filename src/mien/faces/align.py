@@ -110,7 +110,8 @@ def transform(points_xy: ArrayLike, matrix: NDArray[np.float64]) -> NDArray[np.f
     ndarray of shape (n, p, 2), float64
     """
     points = np.asarray(points_xy, np.float64)
-    return np.einsum("nij,npj->npi", matrix[:, :, :2], points) + matrix[:, None, :, 2]
+    moved: NDArray[np.float64] = np.einsum("nij,npj->npi", matrix[:, :, :2], points)
+    return moved + matrix[:, None, :, 2]
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,8 @@ class CropSpec:
         -------
         ndarray of shape (S, S) or (S, S, 3), uint8
         """
-        return self._warp(image, framed_matrices([image.shape[:2]], self.margin, self.size))[0]
+        crops = self._warp(image, framed_matrices([image.shape[:2]], self.margin, self.size))
+        return np.asarray(crops[0])
 
     def _warp(self, image: NDArray[np.uint8], matrices: NDArray[np.float64]) -> NDArray[np.uint8]:
         picture = _in_colour(image, self.colour)

@@ -177,7 +177,9 @@ def find_single(image: NDArray[np.uint8], detector: Detector) -> Faces:
 
 
 def surround(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
-    """Bring a picture to a side of 96 to 320 pixels and repeat its border around it, half its size on every side.
+    """Bring a picture to a side of 96 to 320 pixels and repeat its border around it.
+
+    Half its size is added on every side.
 
     Returns
     -------
@@ -227,7 +229,7 @@ def suppress(box_xyxy: Float, score: Float, overlap: float) -> NDArray[np.int64]
 
 
 def _scales(shape: tuple[int, ...], min_face: float | None) -> list[float]:
-    """Return the scales at which a picture is shown: one for small faces and, if that is large, one for large ones."""
+    """Return the scales to show a picture at: for small faces and, if that is large, for large ones."""
     longest = max(shape)
     first = LONGEST_SIDE_PX / longest if min_face is None else SMALLEST_FACE_PX / min_face
     first = min(1.0, first)
@@ -279,8 +281,8 @@ def _recognise(session: Session, name: str) -> tuple[Ask, tuple[int, int] | None
     """Tell which kind of detector a network is, and the height and width it insists on."""
     outputs = set(session.output_names)
     shape = session.input_shapes[session.input_names[0]]
-    sides = shape[-2:]
-    fixed = (int(sides[0]), int(sides[1])) if all(isinstance(side, int) for side in sides) else None
+    sides = [side for side in shape[-2:] if side is not None]
+    fixed = (sides[0], sides[1]) if len(sides) == 2 else None
     if {"score", "box", "points"} <= outputs:
         return _ask_ours, fixed
     if {f"{what}_{stride}" for what in ("cls", "obj", "bbox", "kps") for stride in STRIDES} <= outputs:

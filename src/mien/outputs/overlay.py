@@ -75,7 +75,7 @@ def annotate(
     box = readings.faces.box_xyxy.astype(np.float64) * factor
     labels, placement = _lay_out(readings, box, canvas.shape[1::-1], bars)
     for i in range(len(readings)):
-        _draw_face(canvas, box[i], readings.faces.landmarks_xy[i] * factor, labels[i], len(readings))
+        _draw_face(canvas, box[i], readings.faces.landmarks_xy[i] * factor, labels[i])
     for label, corner in zip(labels, placement.corner_xy, strict=True):
         label.draw(canvas, corner)
     return canvas
@@ -236,7 +236,6 @@ def _draw_face(
     box: NDArray[np.float64],
     landmarks: NDArray[np.float32],
     label: _Label,
-    count: int,
 ) -> None:
     import cv2
 

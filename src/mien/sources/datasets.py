@@ -295,7 +295,7 @@ def leaked_into_training(corpus: LabelledImages) -> NDArray[np.bool_]:
 
 
 def duplicate_groups(images: Images) -> NDArray[np.int64]:
-    """Number the groups of byte-identical pictures.
+    """Give byte-identical pictures the same number.
 
     Returns
     -------

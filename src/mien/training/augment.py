@@ -88,7 +88,7 @@ def cut(pictures: Tensor, matrix: Tensor, size: int) -> Tensor:
 
 
 def relight(crops: Tensor, strength: float) -> Tensor:
-    """Let light fall from one side: a gain that grows exponentially along a random direction, mostly darkening.
+    """Let light fall from one side, mostly darkening: a gain that grows exponentially in some direction.
 
     Parameters
     ----------

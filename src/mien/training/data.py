@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from torch.utils.data import Dataset, Sampler
 from mien.errors import DatasetError, bad_argument
 from mien.faces.align import fit_similarity, framed_matrices, template_points
 from mien.faces.detect import Detector, find_single
+from mien.sources.datasets import Images
 
 IRIS = (68, 69)
 NOSE_TIP, MOUTH_RIGHT, MOUTH_LEFT = 30, 48, 54
@@ -80,7 +81,7 @@ def load_geometry(path: str | Path, rows: NDArray[np.int64]) -> Geometry:
         )
 
 
-def detected_geometry(images: Sequence[NDArray[np.uint8]], detector: Detector) -> Geometry:
+def detected_geometry(images: Images, detector: Detector) -> Geometry:
     """Find the landmarks of pictures of one face with a detector.
 
     Parameters

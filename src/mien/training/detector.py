@@ -31,7 +31,7 @@ FACES_A_SCENE = 48
 """Room for faces in a batch; scenes with more keep the largest."""
 
 SIZE_RANGES = ((0.0, 40.0), (28.0, 104.0), (72.0, 1e6))
-"""Which faces each grid answers for: root of the box's area, pixels. Ranges overlap so that none falls between."""
+"""Which faces each grid answers for: root of the box's area in pixels. They overlap lest one is missed."""
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ def landmark_errors(detector: Detector, portraits: Portraits, threshold: float) 
     return np.array(errors)
 
 
-def nearest(faces: Faces, landmarks_xy: NDArray[np.float32]) -> NDArray[np.float32] | None:
+def nearest(faces: Faces, landmarks_xy: NDArray[np.floating]) -> NDArray[np.float32] | None:
     """Return the landmarks of the face whose box holds most of the wanted ones, None when there is none."""
     if not len(faces):
         return None

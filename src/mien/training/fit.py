@@ -22,7 +22,7 @@ from mien.errors import bad_argument
 from mien.labels import EKMAN7, FERPLUS8
 from mien.sources.datasets import LabelledImages, duplicate_groups
 from mien.training.augment import Augment, cut
-from mien.training.data import BatchRows, Batches, Geometry, crop_matrices, hold_out
+from mien.training.data import Batches, BatchRows, Geometry, crop_matrices, hold_out
 from mien.training.networks import ExpressionNetwork
 
 
@@ -194,7 +194,7 @@ def prepare(
         raise bad_argument(
             "data", allowed="a corpus with a split named Training", given=sorted(set(labelled.split))
         )
-    pictures = np.stack([labelled.images[i] for i in training])
+    pictures = np.stack([labelled.images[int(i)] for i in training])
     shapes = np.tile(pictures.shape[1:], (len(training), 1))
     part = _rows(geometry, training)
     aligned, whole = crop_matrices(part, shapes, recipe.template, recipe.margin, recipe.size)

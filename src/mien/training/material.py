@@ -9,9 +9,10 @@ from __future__ import annotations
 import csv
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +110,7 @@ def load_material(folder: str | Path, *, set_aside: bool = False, clip_every: in
     for name in ("fer2013", "faces_wild", "caltech_faces", "fairface540", "clips", "backgrounds"):
         if not (root / name).is_dir():
             raise SourceNotFoundError(
-                f"{root} has no folder {name!r}: see load_material for the expected layout."
+                f"{root} has no folder {name!r}: see docs/detector.md for the expected layout."
             )
     return Material(
         portraits={
@@ -118,7 +119,7 @@ def load_material(folder: str | Path, *, set_aside: bool = False, clip_every: in
         },
         photos={
             "caltech_faces": _read_photos(root / "caltech_faces", set_aside, lambda i, n: i >= 0.7 * n),
-            "fairface540": _read_photos(root / "fairface540", set_aside, lambda i, n: i % 3 == 0),
+            "fairface540": _read_photos(root / "fairface540", set_aside, lambda i, _: i % 3 == 0),
             "clips": _read_clips(root / "clips", set_aside, clip_every),
         },
         backgrounds=[
@@ -138,7 +139,9 @@ def _is_set_aside_person(row: dict[str, str]) -> bool:
     return zlib.crc32(person.encode()) % 10 == 0
 
 
-def _read_portraits(folder: Path, side: int, columns: int, set_aside: bool, rule) -> Portraits:  # type: ignore[no-untyped-def]  # row -> bool
+def _read_portraits(
+    folder: Path, side: int, columns: int, set_aside: bool, rule: Callable[[dict[str, str]], bool]
+) -> Portraits:
     with open(folder / "labels.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     with np.load(folder / "geometry.npz") as geometry:
@@ -157,7 +160,7 @@ def _read_portraits(folder: Path, side: int, columns: int, set_aside: bool, rule
     return Portraits(pictures[keep], points[keep])
 
 
-def _read_photos(folder: Path, set_aside: bool, rule) -> list[Photo]:  # type: ignore[no-untyped-def]  # (index, count) -> bool
+def _read_photos(folder: Path, set_aside: bool, rule: Callable[[int, int], bool]) -> list[Photo]:
     labels = json.loads((folder / "labels.json").read_text())
     names = [name for i, name in enumerate(sorted(labels)) if rule(i, len(labels)) == set_aside]
     return [_photo(_grey(folder / name), labels[name]["teacher"], name) for name in names]
@@ -175,7 +178,11 @@ def _read_clips(folder: Path, set_aside: bool, every: int) -> list[Photo]:
             for index, frame in enumerate(container.decode(video=0)):
                 if index % every == 0 and index < len(boxes[name]):
                     photos.append(
-                        _photo(frame.to_ndarray(format="gray"), boxes[name][index], f"{name}#{index}")
+                        _photo(
+                            np.asarray(frame.to_ndarray(format="gray"), np.uint8),
+                            boxes[name][index],
+                            f"{name}#{index}",
+                        )
                     )
     return photos
 
@@ -192,7 +199,7 @@ def _photo(picture: Grey, teacher: Iterable[dict[str, list[float]]], name: str) 
     )
 
 
-def five_points(points_xy: NDArray[np.float32]) -> NDArray[np.float32]:
+def five_points(points_xy: NDArray[Any]) -> NDArray[Any]:
     """Return our five landmarks of the 70 points.
 
     Parameters

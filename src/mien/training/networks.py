@@ -76,7 +76,7 @@ class Standardise(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions with a shortcut (He et al. 2016, arXiv 1512.03385; pooled shortcut as in ResNet-D)."""
+    """Two 3 x 3 convolutions with a shortcut (He et al. 2016, arXiv 1512.03385), pooled as in ResNet-D."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class ResidualBlock(nn.Module):
 
 
 def convolution(inputs: int, outputs: int, stride: int = 1) -> list[nn.Module]:
-    """A 3 x 3 convolution with batch normalisation and ReLU."""
+    """Return a 3 x 3 convolution with batch normalisation and ReLU."""
     return [
         nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
         nn.BatchNorm2d(outputs),
@@ -107,7 +107,7 @@ def convolution(inputs: int, outputs: int, stride: int = 1) -> list[nn.Module]:
 
 @register
 def resnet() -> nn.Module:
-    """The residual network that ships: 14 convolutions, 2.8 M weights.
+    """Build the residual network that ships: 14 convolutions, 2.8 M weights.
 
     One thin layer at full resolution, then three stages of two blocks: at 44 pixels the work is
     balanced over the stages, and full-resolution maps, which cost most in training, appear once.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ EMOTION_HEADS = ("ferplus8", "ekman7")
 
 FER2013 = TrainingData(
     name="FER2013",
-    terms="the 2013 Kaggle challenge (Goodfellow et al. 2013, arXiv 1307.0414): pictures from the web, research use",
+    terms="the 2013 Kaggle challenge (Goodfellow et al. 2013, arXiv 1307.0414): web pictures, research use",
     use="pictures and seven labels",
     images=0,
 )
@@ -50,16 +51,18 @@ GEOMETRY = TrainingData(
 )
 
 LIMITS = (
-    "Trained on web pictures of mostly frontal faces, labelled by how others read them. Contempt, disgust and fear "
-    "are rare in the data and often missed; profiles, faces under 24 pixels and heavy shadow are read worse; "
-    "it says what a face shows, not what a person feels."
+    "Trained on web pictures of mostly frontal faces, labelled by how others read them. Contempt, disgust "
+    "and fear are rare in the data and often missed; profiles, faces under 24 pixels and heavy shadow are "
+    "read worse; it says what a face shows, not what a person feels."
 )
 
 DETECTOR_DATA = (
     TrainingData("FER2013", FER2013.terms, "faces with landmarks, pasted into scenes", 26_939),
-    TrainingData("muxspace/facial_expressions", "Apache-2.0 as stated there; many pictures from LFW: research use",
+    TrainingData("muxspace/facial_expressions",
+                 "Apache-2.0 as stated there; many pictures from LFW: research use",
                  "faces with landmarks, pasted into scenes", 6_665),
-    TrainingData("FairFace", "CC BY 4.0 (Karkkainen and Joo 2021)", "photographs with a teacher's boxes", 360),
+    TrainingData("FairFace", "CC BY 4.0 (Karkkainen and Joo 2021)",
+                 "photographs with a teacher's boxes", 360),
     TrainingData("Caltech-101", "CC BY 4.0 (Li, Andreeto, Ranzato, Perona)",
                  "305 photographs with a teacher's boxes, 1,952 backgrounds", 2_257),
     TrainingData("Intel sample videos", "CC BY 4.0", "video frames with a teacher's boxes", 122),
@@ -112,7 +115,7 @@ def train_expression(
     card = ModelCard(
         name=name,
         task="expression",
-        summary=f"Displayed expression of one grey face of {recipe.size} x {recipe.size} pixels ({recipe.arch}).",
+        summary=f"Displayed expression of one grey face of {recipe.size} x {recipe.size} px ({recipe.arch}).",
         licence="Apache-2.0",
         size_px=recipe.size,
         colour="grey",
@@ -176,8 +179,8 @@ def _numbers(report: Report, data: str, rule: str, command: str) -> list[Metric]
         "expected calibration error": (report.ece, report.ece_low, report.ece_high),
     }
     return [
-        Metric(name, *(round(v, 4) for v in numbers), n=report.n, data=data, rule=rule, command=command)
-        for name, numbers in values.items()
+        Metric(name, round(value, 4), round(low, 4), round(high, 4), report.n, data, rule, command)
+        for name, (value, low, high) in values.items()
     ]
 
 
@@ -220,7 +223,9 @@ def store_as_bytes(network: nn.Module) -> nn.Module:
 def train_detector(
     folder: str | Path, recipe: DetectorRecipe, *, run: str | Path, out: str | Path, name: str, picture: Grey
 ) -> DetectorReport:
-    """Train a face detector and write it, with the score at which backgrounds give one false face in 100 pictures.
+    """Train a face detector and write it.
+
+    Its threshold is the score at which the backgrounds give one false face in 100 pictures.
 
     Parameters
     ----------
@@ -255,8 +260,9 @@ def finish_detector(
         score_threshold=0.5,
         training_data=DETECTOR_DATA,
         limits=(
-            "Trained on faces from 11 pixels, turned up to about 40 degrees in the plane. Profiles, faces more than "
-            "half covered and faces upside down are often missed; its reference boxes are another detector's, not people's."
+            "Trained on faces from 11 pixels, turned up to about 40 degrees in the plane. Profiles, faces "
+            "more than half covered and faces upside down are often missed; its reference boxes are another "
+            "detector's, not people's."
         ),
     )
     file = export_network(
@@ -276,7 +282,7 @@ def finish_detector(
     return report
 
 
-def _detector_numbers(report: DetectorReport) -> dict[str, object]:
+def _detector_numbers(report: DetectorReport) -> dict[str, Any]:
     rule = "found: overlap 0.5 or more with a reference box of YuNet-n that it was sure of (0.6)"
     command = "mien train-detector"
     metrics = [

@@ -9,6 +9,7 @@ outline (patches of background are pasted with the same masks).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -41,13 +42,13 @@ class Scene:
     landmarks: list[NDArray[np.float32]]
     sure: list[bool]
 
-    def add(self, box: NDArray[np.float32], landmarks: NDArray[np.float32], sure: bool) -> None:
+    def add(self, box: NDArray[np.floating], landmarks: NDArray[np.floating], sure: bool) -> None:
         """Enter a face."""
         self.boxes.append(box.astype(np.float32))
         self.landmarks.append(landmarks.astype(np.float32))
         self.sure.append(sure)
 
-    def cover(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> None:
+    def cover(self, low: NDArray[np.floating], high: NDArray[np.floating]) -> None:
         """Forget the faces of which a paste now hides a third or more; leave partly hidden ones unasked."""
         kept = [(_share_inside(box, low, high), i) for i, box in enumerate(self.boxes)]
         keep = [i for share, i in kept if share < 0.65]
@@ -231,8 +232,8 @@ class Composer:
     def _enter(
         self,
         scene: Scene,
-        box: NDArray[np.float64],
-        points: NDArray[np.float64],
+        box: NDArray[np.floating],
+        points: NDArray[np.floating],
         area: tuple[int, int, int, int],
         sure: bool,
     ) -> None:
@@ -314,9 +315,8 @@ class Composer:
         grown = cv2.dilate(
             mask, np.ones((3, 3), np.uint8), iterations=int(self.random.integers(0, 1 + side // 12))
         )
-        return (
-            cv2.GaussianBlur(grown, (0, 0), side * self.random.uniform(0.01, 0.05)).astype(np.float32) / 255
-        )
+        soft = cv2.GaussianBlur(grown, (0, 0), side * self.random.uniform(0.01, 0.05))
+        return soft.astype(np.float32) / np.float32(255)
 
     def _frame(self, side: int) -> NDArray[np.float32]:
         """Draw a soft mask of the whole picture."""
@@ -326,7 +326,7 @@ class Composer:
         return cv2.GaussianBlur(mask, (0, 0), edge * 0.5)  # type: ignore[return-value]  # float32 in, float32 out
 
     def _blend(
-        self, scene: Scene, picture: Grey, mask: NDArray[np.float32], matrix: NDArray[np.float64]
+        self, scene: Scene, picture: NDArray[Any], mask: NDArray[np.float32], matrix: NDArray[np.float64]
     ) -> None:
         corners = _carry(np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * len(picture), matrix)
         low = np.clip(np.floor(corners.min(0)), 0, self.size).astype(int)
@@ -363,17 +363,16 @@ class Composer:
                 ellipse = cv2.ellipse2Poly(
                     tuple(map(round, centre)), tuple(max(1, round(a)) for a in axes), 0, 0, 360, 30
                 )
-                self._fill(picture, ellipse.astype(np.float32), dark=True)
+                self._fill(picture, np.asarray(ellipse, np.float32), dark=True)
         else:
-            centre = points[self.random.integers(68)] + self.random.normal(0, 1, 2) * unit
-            axes = np.abs(self.random.normal(0, 1, 2)) * unit + unit
-            turned = cv2.boxPoints(
-                (tuple(map(float, centre)), tuple(map(float, axes * 2)), float(self.random.uniform(0, 180)))
-            )
+            x, y = points[self.random.integers(68)] + self.random.normal(0, 1, 2) * unit
+            width, height = 2 * (np.abs(self.random.normal(0, 1, 2)) * unit + unit)
+            angle = float(self.random.uniform(0, 180))
+            turned = cv2.boxPoints(((float(x), float(y)), (float(width), float(height)), angle))
             self._fill(picture, turned)
         return picture
 
-    def _fill(self, picture: Grey, polygon: NDArray[np.float32], *, dark: bool = False) -> None:
+    def _fill(self, picture: Grey, polygon: NDArray[Any], *, dark: bool = False) -> None:
         """Fill a shape with a plain shade, or with the texture of a background."""
         mask = np.zeros(picture.shape, np.uint8)
         cv2.fillPoly(mask, [np.round(polygon).astype(np.int32).reshape(-1, 1, 2)], 255)
@@ -391,7 +390,7 @@ class Composer:
 
     def _alter(self, scene: Scene) -> Scene:
         """Darken, light from one side, blur, coarsen and add noise, in the order a camera would."""
-        picture = scene.picture.astype(np.float32)
+        picture: NDArray[Any] = scene.picture.astype(np.float32)
         if self.random.random() < 0.35:
             axis = np.linspace(-1, 1, self.size, dtype=np.float32)
             angle, slope = self.random.uniform(0, 2 * np.pi), self.random.uniform(0, 1.2)
@@ -422,7 +421,9 @@ class Composer:
         return float(np.exp(self.random.uniform(np.log(low), np.log(high))))
 
 
-def _warp(picture, matrix: NDArray[np.float64], size: tuple[int, int], border: int):  # type: ignore[no-untyped-def]  # same dtype out
+def _warp(
+    picture: NDArray[Any], matrix: NDArray[np.float64], size: tuple[int, int], border: int
+) -> NDArray[Any]:
     """Warp in continuous coordinates, averaging first where the picture shrinks."""
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     inner = matrix.copy()
@@ -435,15 +436,18 @@ def _warp(picture, matrix: NDArray[np.float64], size: tuple[int, int], border: i
     return cv2.warpAffine(picture, inner, size, flags=cv2.INTER_LINEAR, borderMode=border)
 
 
-def _carry(points, matrix: NDArray[np.float64]):  # type: ignore[no-untyped-def]  # (p, 2) in, (p, 2) out
-    return points @ matrix[:, :2].T + matrix[:, 2]
+def _carry(points: NDArray[Any], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Move points of shape (p, 2) by a matrix of shape (2, 3)."""
+    moved: NDArray[np.float64] = points @ matrix[:, :2].T + matrix[:, 2]
+    return moved
 
 
-def _mirror_names(five):  # type: ignore[no-untyped-def]  # (5, 2) in, (5, 2) out
+def _mirror_names(five: NDArray[Any]) -> NDArray[Any]:
     """Rename the landmarks of a mirrored face: its right eye is now its left."""
     return five[[1, 0, 2, 4, 3]]
 
 
-def _share_inside(box, low, high) -> float:  # type: ignore[no-untyped-def]  # corners
+def _share_inside(box: NDArray[np.floating], low: NDArray[np.floating], high: NDArray[np.floating]) -> float:
+    """Return which part of a box of corners lies between two others."""
     inside = np.clip(np.minimum(box[2:], high) - np.maximum(box[:2], low), 0, None)
     return float(np.prod(inside) / max(1e-6, np.prod(box[2:] - box[:2])))

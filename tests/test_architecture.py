@@ -79,6 +79,9 @@ LAYERS = [
 ]
 """From the bottom up: a module imports only modules above it in this list, and only its own packages."""
 
+LONGEST = 450
+"""Lines of the longest module."""
+
 POSITION = {room.module: i for i, room in enumerate(LAYERS)}
 HEAVY = {
     "cv2",
@@ -175,6 +178,12 @@ def _inside(module: str, target: str, one: Import) -> list[str]:
     ):
         return [f"{module}:{one.line} may not import {target}: only commands do, inside their bodies"]
     return []
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_is_read_in_one_sitting(module):
+    lines = len(modules()[module].read_text(encoding="utf-8").splitlines())
+    assert lines <= LONGEST, "split it by meaning"
 
 
 def test_every_module_has_its_place():

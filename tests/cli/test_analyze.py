@@ -86,6 +86,38 @@ def test_pictures_of_the_same_name_do_not_overwrite_each_other(run, tmp_path):
     assert sorted(p.name for p in (tmp_path / "drawn").iterdir()) == ["x-2.jpg", "x.jpg"]
 
 
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("album", "album"),
+        ("album/a portrait.jpg", "album"),
+        ("album/a portrait.jpg", "album/a portrait.jpg"),
+        ("album/a portrait.jpg", "album/../album/a portrait.jpg"),
+        ("album/a portrait.jpg", "link.jpg"),
+        (".", "album"),
+    ],
+)
+def test_annotated_copies_never_replace_the_pictures(run, good, monkeypatch, source, target):
+    monkeypatch.chdir(good.parent)
+    (good.parent / "link.jpg").symlink_to(good / "a portrait.jpg")
+    before = {path: path.read_bytes() for path in good.iterdir()}
+    result = run("analyze", source, "--annotate", target)
+    assert result.code == 1
+    assert "--annotate must be" in result.err
+    assert {path: path.read_bytes() for path in good.iterdir()} == before
+
+
+@pytest.mark.parametrize("place", ["album/a portrait.jpg/x", "notes", "/proc/no such place/x"])
+def test_annotated_copies_need_a_place(run, good, monkeypatch, place):
+    monkeypatch.chdir(good.parent)
+    (good.parent / "notes").write_text("a file, no folder")
+    result = run("analyze", "album", "--annotate", place, "--out", "t.csv")
+    assert result.code == 1
+    assert place in result.err
+    assert "Traceback" not in result.err
+    assert not (good.parent / "t.csv").exists()
+
+
 def test_min_face(run, good, tmp_path):
     run("analyze", good, "--min-face", "400", "--out", tmp_path / "t.csv")
     assert [row["success"] for row in table(tmp_path / "t.csv")] == ["0", "0"]

@@ -9,7 +9,7 @@ import pytest
 
 from mien.errors import ArgumentError, MissingExtraError, OutputError
 from mien.labels import EKMAN7
-from mien.outputs.files import SINKS, open_sink, write_file
+from mien.outputs.files import SINKS, make_folder, open_sink, write_file
 from mien.testing import make_readings
 
 SUFFIXES = list(SINKS)
@@ -208,3 +208,13 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
         write_file(path, b"third")
     assert path.read_bytes() == b"second"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_folders_are_made_or_the_reason_is_said(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "inside"):
+        with pytest.raises(OutputError, match=str(place)):
+            make_folder(place)

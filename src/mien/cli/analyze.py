@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,9 +69,10 @@ def analyze(
         typer.echo(f"mien: {error}", err=True)
 
     with open_source(source, on_error=report) as frames:
-        total = len(frames)  # type: ignore[arg-type]  # sources of still pictures know their length
+        names = frames.names  # type: ignore[attr-defined]  # sources of still pictures know what they hold
+        total = len(names)
         sink: AbstractContextManager[Any] = open_sink(out) if out is not None and total else nullcontext()
-        draw = _drawer(annotate, several=total > 1) if annotate is not None and total else None
+        draw = _drawer(annotate, names) if annotate is not None and total else None
         tally = _Tally(keep_rows=not as_json and (out is None or total <= LARGEST_TABLE))
         with sink as table, progress("reading", total) as show:
             for frame in frames:
@@ -122,27 +124,31 @@ def _as_json(readings: Readings) -> dict[str, Any]:
     }
 
 
-def _drawer(target: Path, *, several: bool) -> Callable[[Any, Readings], None]:
+def _drawer(target: Path, sources: Sequence[str]) -> Callable[[Any, Readings], None]:
     """Return what draws a frame's readings: to one file, or into a folder under the picture's own name."""
+    from mien.outputs.files import make_folder
     from mien.outputs.overlay import SAVE_SUFFIXES, annotate, save_image
 
     is_file = target.suffix.lower() in SAVE_SUFFIXES and not target.is_dir()
-    if several and is_file:
-        raise bad_argument(
-            "--annotate", allowed="a folder where there are several pictures", given=str(target)
-        )
+    place = os.path.realpath(target)
+    originals = {os.path.realpath(source) for source in sources}
+    wrong = ""
+    if is_file and len(sources) > 1:
+        wrong = "a folder where there are several pictures"
+    elif is_file and place in originals:
+        wrong = "another file than the picture itself"
+    elif place in {os.path.dirname(original) for original in originals}:
+        wrong = "a folder that holds none of the pictures to read, lest they be replaced"
+    elif not is_file and target.exists() and not target.is_dir():
+        wrong = f"a folder, or a name that ends in {', '.join(SAVE_SUFFIXES)}"
+    if wrong:
+        raise bad_argument("--annotate", allowed=wrong, given=str(target))
     if not is_file:
-        if target.exists() and not target.is_dir():
-            raise bad_argument(
-                "--annotate",
-                allowed=f"a folder, or a name that ends in {', '.join(SAVE_SUFFIXES)}",
-                given=str(target),
-            )
-        target.mkdir(parents=True, exist_ok=True)
-    names = _unused_names()
+        make_folder(target)
+    unused = _unused_names()
 
     def draw(frame: Any, readings: Readings) -> None:
-        path = target if is_file else target / f"{names(Path(frame.source).stem or 'picture')}.jpg"
+        path = target if is_file else target / f"{unused(Path(frame.source).stem or 'picture')}.jpg"
         save_image(path, annotate(frame.image, readings))
 
     return draw

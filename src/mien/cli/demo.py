@@ -18,7 +18,7 @@ def demo(
     from matplotlib.cbook import get_sample_data
 
     from mien.analyzer import Analyzer
-    from mien.outputs.files import open_sink
+    from mien.outputs.files import make_folder, open_sink
     from mien.outputs.overlay import annotate, save_image
     from mien.outputs.plots import ProbabilityChart
     from mien.sources import open_source
@@ -26,7 +26,7 @@ def demo(
     started = time.perf_counter()
     picture = get_sample_data("grace_hopper.jpg", asfileobj=False)
     analyzer = Analyzer()
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     rows = []
     with open_source(str(picture)) as frames, open_sink(out / "readings.csv") as sink:
         for frame in frames:

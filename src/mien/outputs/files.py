@@ -269,6 +269,21 @@ def check_target(path: Path) -> None:
             raise OutputError(f"{path} cannot be written: there is no folder {path.parent}; create it first.")
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those it lies in, where they are missing.
+
+    Raises
+    ------
+    OutputError
+        If that cannot be: something in the way is a file, or the place is not to be written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"the folder {path} cannot be made: {reason}.") from error
+
+
 def _part_of(path: Path) -> Path:
     return path.with_name(path.name + ".part")
 

@@ -127,6 +127,11 @@ class ImageFiles:
     def __len__(self) -> int:
         return len(self._items)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each picture is called in ``Frame.source``: its path, or what it is."""
+        return tuple(_name(item) for item in self._items)
+
     def __enter__(self) -> Self:
         return self
 

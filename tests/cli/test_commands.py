@@ -25,6 +25,15 @@ def test_demo_writes_what_it_says(run, tmp_path):
         assert next(csv.DictReader(file))["success"] == "1"
 
 
+@pytest.mark.parametrize("place", ["file", "file/inside"])
+def test_demo_needs_a_place(run, tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    result = run("demo", "--out", place)
+    assert result.code == 1
+    assert result.err.startswith(f"mien: the folder {place} cannot be made")
+
+
 def test_version(run):
     assert run("--version").out == f"mien {mien.__version__}\n"
 
@@ -41,6 +50,24 @@ def test_models_prints_a_whole_card(run, card):
     out = run("models", card.name).out
     for part in (card.sha256, card.limits, card.training_data[0].terms, card.created):
         assert part in out
+
+
+def test_a_file_of_your_own_has_its_card_printed(run, toy_file):
+    result = run("models", toy_file)
+    assert result.code == 0, result.err
+    assert "Knows nothing." in result.out
+    result = run("models", toy_file.with_name("other.onnx"))
+    assert result.code == 1
+    assert "other.toml" in result.err
+
+
+def test_a_model_that_was_never_measured_is_listed_too(run, toy_file, tmp_path, monkeypatch):
+    monkeypatch.setattr("mien.catalog._registered", {})
+    text = toy_file.with_suffix(".toml").read_text().replace("toy.seeded", "toy.bare")
+    (tmp_path / "toy.bare.toml").write_text(text.partition("[[metrics]]")[0])
+    mien.register_model(tmp_path)
+    (line,) = [line for line in run("models").out.splitlines() if line.startswith("toy.bare")]
+    assert "not measured" in line
 
 
 def test_an_unknown_card_says_the_nearest(run):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,7 +20,7 @@ def models(
     ] = None,
 ) -> None:
     """List the models: licence, training data, size, accuracy with N and interval; or print one card."""
-    from mien.catalog import TASKS, find_model, list_models
+    from mien.catalog import list_models, load_card
 
     if name is None:
         headings = (
@@ -40,24 +41,22 @@ def models(
             "\n'mien models NAME' prints a card with the terms of its training data and where it fails."
         )
         return
-    known = [card for card in list_models() if card.name == name]
-    if not known and not name.endswith(".onnx"):
-        raise unknown_name("model", name, [card.name for card in list_models()])
-    _print_card(known[0] if known else find_model(name, TASKS[0])[0])
+    cards = {card.name: card for card in list_models()}
+    if name.endswith(".onnx"):
+        _print_card(load_card(Path(name).with_suffix(".toml")))
+    elif name in cards:
+        _print_card(cards[name])
+    else:
+        raise unknown_name("model", name, cards)
 
 
 def _rows(card: ModelCard) -> list[tuple[str, ...]]:
     """Return a line for each number on the card; what concerns the model as a whole stands in the first."""
     data = ", ".join(part.name for part in card.training_data)
-    rows: list[tuple[str, ...]] = []
-    for i, metric in enumerate(card.metrics):
-        head = (
-            (card.name, card.task, card.licence, data, f"{card.size_bytes / 1e6:.1f} MB")
-            if not i
-            else ("",) * 5
-        )
-        rows.append((*head, f"{metric.name}, {metric.data}", *_numbers(metric)))
-    return rows
+    head = (card.name, card.task, card.licence, data, f"{card.size_bytes / 1e6:.1f} MB")
+    measured = [(f"{metric.name}, {metric.data}", *_numbers(metric)) for metric in card.metrics]
+    lines = measured or [("not measured", "", "", "")]
+    return [(*(head if i == 0 else ("",) * len(head)), *line) for i, line in enumerate(lines)]
 
 
 def _numbers(metric: Metric) -> tuple[str, str, str]:

@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,6 +135,21 @@ def test_as_a_process(tmp_path, portrait):
     assert "happiness" in done.stdout
     assert done.stderr.startswith("mien: missing.png")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("option", [[], ["--json"]])
+def test_a_full_disk_under_the_output_is_one_sentence(tmp_path, option):
+    Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "p.png")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "mien", "analyze", "p.png", *option],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (done.returncode, done.stderr) == (1, "mien: standard output: No space left on device.\n")
 
 
 def test_train_says_what_it_needs(run, tmp_path):

@@ -60,5 +60,14 @@ def main() -> None:
         typer.echo(f"mien: {error}", err=True)
         sys.exit(1)
     except BrokenPipeError:  # the reader of our output went away: no complaint
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(1)
+    except OSError as error:  # a full disk under our output; what mien opens itself complains of its own
+        typer.echo(f"mien: {error.filename or 'standard output'}: {error.strerror or error}.", err=True)
+        _drop_output()
+        sys.exit(1)
+
+
+def _drop_output() -> None:
+    """Let what is still to be printed go nowhere, or Python complains of it when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

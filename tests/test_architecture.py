@@ -60,6 +60,7 @@ LAYERS = [
     Room("training.networks", "torch"),
     Room("training.fit", "numpy torch lightning"),
     Room("training.material", "numpy", "cv2 av"),
+    Room("training.lens", "numpy cv2"),
     Room("training.scenes", "numpy cv2"),
     Room("training.detector", "numpy torch lightning cv2"),
     Room("training.metrics", "numpy", "scipy"),

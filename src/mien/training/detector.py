@@ -272,7 +272,10 @@ class DetectorModule(L.LightningModule):
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         score, box, points = (answer.float() for answer in self.network(batch["picture"].float()))
         with torch.autocast("cpu", enabled=False):
-            assignment = assign(batch["boxes"], batch["sure"], batch["present"], *self.grid)
+            slots = slice(0, max(1, int(batch["present"].sum(1).max())))  # most scenes fill few of them
+            assignment = assign(
+                batch["boxes"][:, slots], batch["sure"][:, slots], batch["present"][:, slots], *self.grid
+            )
             parts = losses(score, box, points, batch, assignment, self.grid)
         for name, value in parts.items():
             self.log(name, value, on_step=False, on_epoch=True, prog_bar=True)

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.training.lens import expose
 from mien.training.material import Grey, Material, Photo, Portraits, five_points
 
 UNSURE, SURE = 0.35, 0.6
@@ -123,7 +124,8 @@ class Composer:
                 self._paste_crowd(scene)
         if layout in ("tiles", "photo") and self.random.random() < 0.3:
             self._paste_face(scene, self._log_uniform(12, 90))
-        return self._alter(scene)
+        scene.picture = expose(scene.picture, self.random)
+        return scene
 
     # layouts
 
@@ -385,37 +387,6 @@ class Composer:
                 self.random.normal(0, 60, picture.shape).astype(np.float32), (0, 0), len(picture) / 16
             )
         picture[mask > 0] = np.clip(shade, 0, 255)[mask > 0]
-
-    # light and lens
-
-    def _alter(self, scene: Scene) -> Scene:
-        """Darken, light from one side, blur, coarsen and add noise, in the order a camera would."""
-        picture: NDArray[Any] = scene.picture.astype(np.float32)
-        if self.random.random() < 0.35:
-            axis = np.linspace(-1, 1, self.size, dtype=np.float32)
-            angle, slope = self.random.uniform(0, 2 * np.pi), self.random.uniform(0, 1.2)
-            ramp = np.cos(angle) * axis[None, :] + np.sin(angle) * axis[:, None]
-            picture *= np.exp(slope * (ramp - 0.5))
-        if self.random.random() < 0.4:
-            picture = 255 * (picture / 255) ** np.exp(self.random.uniform(-0.6, 0.6))
-        if self.random.random() < 0.35:
-            picture *= np.exp(self.random.uniform(np.log(0.1), np.log(1.3)))
-        if self.random.random() < 0.2:
-            picture = cv2.GaussianBlur(picture, (0, 0), self.random.uniform(0.5, 1.8))
-        if self.random.random() < 0.1:
-            coarse = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-            picture = cv2.resize(coarse, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
-        if self.random.random() < 0.35:
-            strength = self.random.uniform(1, 9)
-            picture += strength * self.random.standard_normal(picture.shape, dtype=np.float32)
-        scene.picture = np.clip(picture, 0, 255).astype(np.uint8)
-        if self.random.random() < 0.2:
-            quality = int(self.random.integers(25, 80))
-            scene.picture = cv2.imdecode(
-                cv2.imencode(".jpg", scene.picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1],
-                cv2.IMREAD_GRAYSCALE,
-            )  # type: ignore[assignment]  # uint8
-        return scene
 
     def _log_uniform(self, low: float, high: float) -> float:
         return float(np.exp(self.random.uniform(np.log(low), np.log(high))))

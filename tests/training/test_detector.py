@@ -49,6 +49,20 @@ def test_network_answers_for_every_place():
     assert sum(p.numel() for p in network.parameters()) < 245_000
 
 
+def test_each_grid_is_normalised_by_its_own_statistics():
+    torch.manual_seed(0)
+    network = FacePoint()
+    pictures = torch.rand(16, 160, 160) * torch.rand(16, 1, 1) * 255
+    with torch.no_grad():
+        for _ in range(60):
+            taught = network.train()(pictures)[0]
+        used = network.eval()(pictures)[0]
+    assert len({norm.running_var.mean().item() for norm in network.norms}) == len(STRIDES)
+    for stride in STRIDES:  # what is used is what was taught, on every grid
+        here = places(160, 160)[1] == stride
+        assert (used - taught)[:, here].abs().mean() < 0.3 * taught[:, here].std()
+
+
 def test_network_ignores_how_bright_the_light_is():
     network = FacePoint().eval()
     picture = torch.rand(1, 64, 64) * 60 + 60

@@ -7,7 +7,7 @@ import pytest
 import torch
 from lightning import Callback
 
-from mien.errors import ArgumentError
+from mien.errors import ArgumentError, SourceNotFoundError
 from mien.labels import EKMAN7, FERPLUS8
 from mien.sources.datasets import LabelledImages, duplicate_groups
 from mien.training.data import Geometry
@@ -114,3 +114,10 @@ def test_a_folder_with_another_recipe_is_refused(tmp_path):
     assert open_run(tmp_path / "run", QUICK) is None
     with pytest.raises(ArgumentError, match=r"epochs, seed differs"):
         open_run(tmp_path / "run", replace(QUICK, epochs=9, seed=1))
+
+
+def test_a_base_that_is_no_run_is_refused(tmp_path):
+    pictures, label = stripes(40)
+    recipe = replace(QUICK, base=str(tmp_path / "nothing"))
+    with pytest.raises(SourceNotFoundError, match="nothing"):
+        fit(prepare(corpus(pictures, label), None, None, recipe), recipe, tmp_path / "run")

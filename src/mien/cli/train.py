@@ -35,6 +35,8 @@ def train(
     arch: Annotated[str, typer.Option(help="Network.")] = "resnet",
     epochs: Annotated[int, typer.Option(min=1, help="Times every picture is seen.")] = 50,
     seed: Annotated[int, typer.Option(help="Decides what chance decides.")] = 0,
+    learning_rate: Annotated[float, typer.Option(min=0, help="Largest rate of the schedule.")] = 0.1,
+    base: Annotated[Path | None, typer.Option(help="Folder of a finished run to start from.")] = None,
     name: Annotated[str, typer.Option(help="Name of the model, architecture.tag.")] = "resnet.own",
     out: Annotated[Path, typer.Option(help="Folder for NAME.onnx, its card and golden tensors.")] = Path("."),
     run: Annotated[Path, typer.Option(help="Folder of the run; a stopped run goes on from here.")] = Path(
@@ -71,7 +73,9 @@ def train(
         labelled,
         voted,
         points,
-        Recipe(arch=arch, epochs=epochs, seed=seed),
+        Recipe(
+            arch=arch, epochs=epochs, seed=seed, learning_rate=learning_rate, base=str(base) if base else ""
+        ),
         run=run,
         out=out,
         name=name,
@@ -97,7 +101,7 @@ def train_detector(
     data: Annotated[
         Path, typer.Argument(help="Folder of faces, photographs and backgrounds; see docs/detector.md.")
     ],
-    epochs: Annotated[int, typer.Option(min=1, help="An epoch is 12,800 composed scenes.")] = 40,
+    epochs: Annotated[int, typer.Option(min=1, help="An epoch is 12,800 composed scenes.")] = 20,
     seed: Annotated[int, typer.Option(help="Decides what chance decides.")] = 0,
     name: Annotated[str, typer.Option(help="Name of the model, architecture.tag.")] = "facepoint.own",
     out: Annotated[Path, typer.Option(help="Folder for NAME.onnx, its card and golden tensors.")] = Path("."),

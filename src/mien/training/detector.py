@@ -54,7 +54,7 @@ class DetectorRecipe:
     """
 
     size: int = 320
-    epochs: int = 40
+    epochs: int = 20
     scenes: int = 12_800
     batch: int = 32
     seed: int = 0
@@ -81,7 +81,8 @@ class FacePoint(nn.Module):
     """The detector's network: 0.24 M weights, grey pictures of any size divisible by 32.
 
     The first step takes the logarithm, so that light multiplied onto a face becomes a constant, which
-    the filters that follow need not see.
+    the filters that follow need not see. The grids share one head, but each has its own normalisation:
+    their statistics differ so much that common ones would fit none of them.
     """
 
     def __init__(self) -> None:
@@ -100,7 +101,8 @@ class FacePoint(nn.Module):
                 for _ in STRIDES
             ]
         )
-        self.head = nn.Sequential(*convolution(32, 32))
+        self.head = nn.Conv2d(32, 32, 3, 1, 1, bias=False)
+        self.norms = nn.ModuleList([nn.BatchNorm2d(32) for _ in STRIDES])
         self.score, self.box, self.points = (nn.Conv2d(32, k, 1) for k in (1, 4, 10))
         nn.init.constant_(self.score.bias, -4.5)  # type: ignore[arg-type]  # a bias is there
         nn.init.constant_(self.box.bias, 1.0)  # type: ignore[arg-type]  # a bias is there
@@ -133,7 +135,9 @@ class FacePoint(nn.Module):
             merged.append(
                 here if not merged else here + F.interpolate(merged[-1], scale_factor=2.0, mode="nearest")
             )
-        heads = [self.head(level) for level in reversed(merged)]
+        heads = [
+            torch.relu(norm(self.head(level))) for norm, level in zip(self.norms, reversed(merged), strict=True)
+        ]
         answers = [
             torch.cat([layer(h).flatten(2) for h in heads], dim=2).transpose(1, 2)
             for layer in (self.score, self.box, self.points)

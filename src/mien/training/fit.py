@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from mien.errors import bad_argument
+from mien.errors import SourceNotFoundError, bad_argument
 from mien.labels import EKMAN7, FERPLUS8
 from mien.sources.datasets import LabelledImages, duplicate_groups
 from mien.training.augment import Augment, cut
@@ -54,7 +54,10 @@ class Recipe:
     average : float
         Decay of the running average of the weights, which is what is kept.
     held_out : float
-        Share of Training set aside to follow the run and to calibrate.
+        Share of Training set aside to follow the run and to calibrate. Which pictures these are depends
+        on the seed: a run that goes on from another's weights must keep it.
+    base : str
+        Folder of a finished run whose averaged weights the network starts from; empty for none.
     """
 
     arch: str = "resnet"
@@ -72,6 +75,7 @@ class Recipe:
     blendshapes: float = 2.0
     average: float = 0.999
     held_out: float = 0.05
+    base: str = ""
 
 
 class ExpressionModule(L.LightningModule):
@@ -252,6 +256,8 @@ def fit(
     checkpoint = open_run(folder, recipe)
     L.seed_everything(recipe.seed, verbose=False)
     module = ExpressionModule(recipe, data.heads, data.mirrored)
+    if recipe.base and checkpoint is None:
+        module.load_state_dict(averaged_weights(recipe.base))
     trainer = make_trainer(folder, recipe.epochs, recipe.average, callbacks)
     trainer.fit(
         module,
@@ -264,7 +270,15 @@ def fit(
 
 
 def averaged_weights(folder: str | Path) -> dict[str, Tensor]:
-    """Return the averaged weights of a run's last checkpoint, also of a run that was finished before."""
+    """Return the averaged weights of a run's last checkpoint, also of a run that was finished before.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If the folder holds no checkpoint.
+    """
+    if not (Path(folder) / "last.ckpt").is_file():
+        raise SourceNotFoundError(f"{folder} holds no run: there is no last.ckpt in it.")
     checkpoint = torch.load(Path(folder) / "last.ckpt", map_location="cpu", weights_only=True)
     weights: dict[str, Tensor] = checkpoint["state_dict"]
     return weights

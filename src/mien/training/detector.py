@@ -136,7 +136,8 @@ class FacePoint(nn.Module):
                 here if not merged else here + F.interpolate(merged[-1], scale_factor=2.0, mode="nearest")
             )
         heads = [
-            torch.relu(norm(self.head(level))) for norm, level in zip(self.norms, reversed(merged), strict=True)
+            torch.relu(norm(self.head(level)))
+            for norm, level in zip(self.norms, reversed(merged), strict=True)
         ]
         answers = [
             torch.cat([layer(h).flatten(2) for h in heads], dim=2).transpose(1, 2)

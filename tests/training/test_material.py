@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mien.errors import SourceNotFoundError
+from mien.testing import FixedDetector, make_faces
 from mien.training.material import load_material
 
 FOLDERS = ("fer2013", "faces_wild", "caltech_faces", "fairface540", "clips", "backgrounds")
@@ -79,3 +80,12 @@ def test_a_missing_folder_is_named(folder, name):
     (folder / name).rmdir()
     with pytest.raises(SourceNotFoundError, match=name):
         load_material(folder)
+
+
+def test_a_teacher_boxes_the_portraits_without_landmarks(folder):
+    faces = make_faces(1, (192, 192))
+    photos = load_material(folder, teacher=FixedDetector(faces)).photos["without_landmarks"]
+    assert [photo.picture.shape[0] for photo in photos] == [48, 160][: len(photos)]
+    np.testing.assert_allclose(photos[0].box_xyxy, (faces.box_xyxy - 48) / 2, atol=1e-3)
+    assert load_material(folder, teacher=FixedDetector(make_faces(0))).photos["without_landmarks"] == []
+    assert "without_landmarks" not in load_material(folder).photos

@@ -101,7 +101,10 @@ def train_detector(
     data: Annotated[
         Path, typer.Argument(help="Folder of faces, photographs and backgrounds; see docs/detector.md.")
     ],
-    epochs: Annotated[int, typer.Option(min=1, help="An epoch is 12,800 composed scenes.")] = 20,
+    teacher: Annotated[
+        Path | None, typer.Option(help="Detector that boxes portraits without landmarks, e.g. a YuNet file.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="An epoch is 12,800 composed scenes.")] = 60,
     seed: Annotated[int, typer.Option(help="Decides what chance decides.")] = 0,
     name: Annotated[str, typer.Option(help="Name of the model, architecture.tag.")] = "facepoint.own",
     out: Annotated[Path, typer.Option(help="Folder for NAME.onnx, its card and golden tensors.")] = Path("."),
@@ -110,6 +113,7 @@ def train_detector(
     ),
 ) -> None:
     """Train a face detector on composed scenes; the result is a file for --detector."""
+    from mien.faces.detect import load_detector
     from mien.training.detector import DetectorRecipe
     from mien.training.run import golden_scene, train_detector
 
@@ -120,6 +124,7 @@ def train_detector(
         out=out,
         name=name,
         picture=golden_scene(sample_portrait()),
+        teacher=load_detector(teacher) if teacher else None,
     )
     _show_detectors([report])
     Console().print(f"Written to {out / name}.onnx")

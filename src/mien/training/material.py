@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DatasetError, SourceNotFoundError
+from mien.faces.detect import Detector, find_single
 from mien.training.data import FIVE_OF_70
 
 Grey = NDArray[np.uint8]
@@ -83,7 +84,9 @@ class Material:
     backgrounds: list[Grey]
 
 
-def load_material(folder: str | Path, *, set_aside: bool = False, clip_every: int = 6) -> Material:
+def load_material(
+    folder: str | Path, *, set_aside: bool = False, clip_every: int = 6, teacher: Detector | None = None
+) -> Material:
     """Read one side of the split.
 
     Set aside are: the pictures of FER2013 outside Training; a tenth of the persons of faces_wild (by a
@@ -100,6 +103,9 @@ def load_material(folder: str | Path, *, set_aside: bool = False, clip_every: in
         Read the part that is set aside instead of the part that is trained on.
     clip_every : int
         Of the clips, take one frame in so many.
+    teacher : Detector, optional
+        Draws boxes in the portraits in which the landmarker found no face, most of them profiles or half
+        hidden; they become the photographs "without_landmarks". By default they are left out.
 
     Raises
     ------
@@ -112,16 +118,21 @@ def load_material(folder: str | Path, *, set_aside: bool = False, clip_every: in
             raise SourceNotFoundError(
                 f"{root} has no folder {name!r}: see docs/detector.md for the expected layout."
             )
+    sheets = {
+        "fer2013": _read_sheets(root / "fer2013", 48, 64, set_aside, _is_test_split),
+        "faces_wild": _read_sheets(root / "faces_wild", 160, 32, set_aside, _is_set_aside_person),
+    }
+    photos = {
+        "caltech_faces": _read_photos(root / "caltech_faces", set_aside, lambda i, n: i >= 0.7 * n),
+        "fairface540": _read_photos(root / "fairface540", set_aside, lambda i, _: i % 3 == 0),
+        "clips": _read_clips(root / "clips", set_aside, clip_every),
+    }
+    if teacher is not None:
+        rest = [(name, picture) for name, sheet in sheets.items() for picture in sheet.others]
+        photos["without_landmarks"] = [p for name, picture in rest if (p := _taught(picture, teacher, name))]
     return Material(
-        portraits={
-            "fer2013": _read_portraits(root / "fer2013", 48, 64, set_aside, _is_test_split),
-            "faces_wild": _read_portraits(root / "faces_wild", 160, 32, set_aside, _is_set_aside_person),
-        },
-        photos={
-            "caltech_faces": _read_photos(root / "caltech_faces", set_aside, lambda i, n: i >= 0.7 * n),
-            "fairface540": _read_photos(root / "fairface540", set_aside, lambda i, _: i % 3 == 0),
-            "clips": _read_clips(root / "clips", set_aside, clip_every),
-        },
+        portraits={name: Portraits(sheet.pictures, sheet.points_xy) for name, sheet in sheets.items()},
+        photos=photos,
         backgrounds=[
             _grey(file)
             for i, file in enumerate(sorted((root / "backgrounds").glob("*.jpg")))
@@ -139,9 +150,18 @@ def _is_set_aside_person(row: dict[str, str]) -> bool:
     return zlib.crc32(person.encode()) % 10 == 0
 
 
-def _read_portraits(
+@dataclass(frozen=True)
+class _Sheets:
+    """The pictures of one side of a corpus: those with 70 points, and those without."""
+
+    pictures: Grey
+    points_xy: NDArray[np.float32]
+    others: Grey
+
+
+def _read_sheets(
     folder: Path, side: int, columns: int, set_aside: bool, rule: Callable[[dict[str, str]], bool]
-) -> Portraits:
+) -> _Sheets:
     with open(folder / "labels.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     with np.load(folder / "geometry.npz") as geometry:
@@ -156,8 +176,14 @@ def _read_portraits(
         for sheet in map(_grey, sorted(folder.glob("sheet_*.webp")))
     ]
     pictures = np.concatenate(sheets)[: len(rows)]
-    keep = found & (np.array([rule(row) for row in rows]) == set_aside)
-    return Portraits(pictures[keep], points[keep])
+    ours = np.array([rule(row) for row in rows]) == set_aside
+    return _Sheets(pictures[ours & found], points[ours & found], pictures[ours & ~found])
+
+
+def _taught(picture: Grey, teacher: Detector, name: str) -> Photo | None:
+    """Return a portrait with the teacher's box; None where the teacher finds no face either."""
+    faces = find_single(picture, teacher)
+    return Photo(picture, faces.box_xyxy, faces.landmarks_xy, faces.score, name) if len(faces) else None
 
 
 def _read_photos(folder: Path, set_aside: bool, rule: Callable[[int, int], bool]) -> list[Photo]:

@@ -221,7 +221,14 @@ def store_as_bytes(network: nn.Module) -> nn.Module:
 
 
 def train_detector(
-    folder: str | Path, recipe: DetectorRecipe, *, run: str | Path, out: str | Path, name: str, picture: Grey
+    folder: str | Path,
+    recipe: DetectorRecipe,
+    *,
+    run: str | Path,
+    out: str | Path,
+    name: str,
+    picture: Grey,
+    teacher: Detector | None = None,
 ) -> DetectorReport:
     """Train a face detector and write it.
 
@@ -236,13 +243,15 @@ def train_detector(
         As for :func:`train_expression`.
     picture : ndarray of shape (H, W), uint8
         Grey, sides divisible by 32, free to share: it goes into the golden file.
+    teacher : Detector, optional
+        See :func:`mien.training.material.load_material`.
 
     Returns
     -------
     DetectorReport
         On the part that is set aside.
     """
-    module = fit_detector(load_material(folder), recipe, run)
+    module = fit_detector(load_material(folder, teacher=teacher), recipe, run)
     return finish_detector(module.network, folder, out=out, name=name, picture=picture)
 
 

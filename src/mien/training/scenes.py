@@ -21,6 +21,12 @@ from mien.training.material import Grey, Material, Photo, Portraits, five_points
 UNSURE, SURE = 0.35, 0.6
 """Teacher scores: below the first a box is no face, above the second it is one, between it is not asked."""
 
+PHOTO_SHARES = {"caltech_faces": 0.2, "fairface540": 0.4, "clips": 0.15, "without_landmarks": 0.25}
+"""How often a photograph is of each corpus."""
+
+LAYOUTS = {"pasted": 0.25, "crowd": 0.1, "tiles": 0.3, "photo": 0.27, "empty": 0.08}
+"""How often a scene is of each kind."""
+
 
 @dataclass
 class Scene:
@@ -96,10 +102,9 @@ class Composer:
         self.material, self.size = material, size
         self.random = np.random.default_rng(seed)
         self.photos = [photo for photos in material.photos.values() for photo in photos]
-        weights = {"caltech_faces": 0.25, "fairface540": 0.45, "clips": 0.3}
         self.photo_weight = np.concatenate(
             [
-                np.full(len(photos), weights.get(name, 0.3) / max(1, len(photos)))
+                np.full(len(photos), PHOTO_SHARES.get(name, 0.2) / max(1, len(photos)))
                 for name, photos in material.photos.items()
             ]
         )
@@ -107,9 +112,7 @@ class Composer:
 
     def compose(self) -> Scene:
         """Make the next scene."""
-        layout = self.random.choice(
-            ["pasted", "crowd", "tiles", "photo", "empty"], p=[0.3, 0.12, 0.3, 0.2, 0.08]
-        )
+        layout = self.random.choice(list(LAYOUTS), p=list(LAYOUTS.values()))
         if layout == "tiles":
             scene = self._tiles()
         elif layout == "photo":
@@ -158,10 +161,10 @@ class Composer:
             if self.random.random() < 0.25:
                 self._paste_patch(scene, self._log_uniform(12, 200))
             else:
-                self._paste_face(scene, self._log_uniform(11, 300))
+                self._paste_face(scene, self._log_uniform(12, 300))
 
     def _paste_crowd(self, scene: Scene) -> None:
-        side = self._log_uniform(11, 48)
+        side = self._log_uniform(12, 48)
         for _ in range(self.random.integers(6, 25)):
             self._paste_face(scene, side * self.random.uniform(0.75, 1.3))
 

@@ -242,7 +242,7 @@ class Composer:
         area: tuple[int, int, int, int],
         sure: bool,
     ) -> None:
-        """Enter a face of a tile by the part of it that the tile shows."""
+        """Enter a face by the part of it that its tile, or the scene, shows."""
         low, high = np.array(area[:2], np.float64), np.array(area[2:], np.float64)
         share = _share_inside(box, low, high)
         if share < 0.35:
@@ -271,7 +271,8 @@ class Composer:
         box = face_box(moved)
         scene.cover(box[:2], box[2:])
         five = five_points(moved)
-        scene.add(box, _mirror_names(five) if flip else five, height >= 8)
+        whole = (0, 0, self.size, self.size)
+        self._enter(scene, box, _mirror_names(five) if flip else five, whole, height >= 8)
 
     def _pose(self, scene: Scene, points: NDArray[np.float32], height: float) -> NDArray[np.float64] | None:
         """Choose where a face goes: turned, mirrored, of the given height, clear of most other faces."""

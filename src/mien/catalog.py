@@ -125,6 +125,8 @@ class ModelCard:
         Date of the export, ISO 8601.
     versions : tuple of (str, str)
         Packages that made it, with their versions.
+    trained_with : str
+        The command that trained it.
     training_data : tuple of TrainingData
     metrics : tuple of Metric
     limits : str
@@ -148,6 +150,7 @@ class ModelCard:
     size_bytes: int = 0
     created: str = ""
     versions: tuple[tuple[str, str], ...] = ()
+    trained_with: str = ""
     training_data: tuple[TrainingData, ...] = ()
     metrics: tuple[Metric, ...] = ()
     limits: str = ""

@@ -86,6 +86,11 @@ def test_a_trained_model_is_a_file_with_a_card(tmp_path):
     assert all(m.low <= m.value <= m.high for m in accuracy)
     errors = [m for m in card.metrics if m.name == "expected calibration error"]
     assert [m for m in errors if not 0 <= m.low < m.high <= 1] == []
+    assert card.trained_with == "mien train"
+    assert (
+        accuracy[0].command
+        == "mien evaluate fer2013.csv --ferplus fer2013new.csv --split PublicTest --model resnet.test"
+    )
     assert {d.name for d in card.training_data} == {"FER2013", "FER+"}
     model = load_model(tmp_path / "out" / "resnet.test.onnx", labels="ekman7")
     golden = np.load(tmp_path / "out" / "resnet.test.npz")
@@ -115,7 +120,9 @@ def test_a_detector_file_finds_what_its_network_finds(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "load_material", lambda folder, set_aside: empty)
     torch.manual_seed(0)
     network = FacePoint().eval()
-    report = finish_detector(network, tmp_path, out=tmp_path, name="facepoint.test", picture=grey)
+    report = finish_detector(
+        network, tmp_path, out=tmp_path, name="facepoint.test", picture=grey, command="mien train-detector"
+    )
     card = load_card(tmp_path / "facepoint.test.toml")
     assert card.score_threshold == pytest.approx(report.score_threshold, abs=1e-4)
     assert (tmp_path / "facepoint.test.onnx").stat().st_size < 1_000_000

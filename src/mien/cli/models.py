@@ -78,6 +78,7 @@ def _print_card(card: ModelCard) -> None:
         "sha256": card.sha256,
         "created": f"{card.created} with "
         + ", ".join(f"{name} {version}" for name, version in card.versions),
+        "trained with": card.trained_with,
         "limits": card.limits,
     }
     typer.echo(card.name)

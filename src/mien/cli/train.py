@@ -81,7 +81,7 @@ def train(
         name=name,
         picture=sample_portrait(),
         detector=detector,
-        command=" ".join(["mien", *sys.argv[1:]]),
+        command=_typed(),
     )
     table = Table("metric", "data", "value", "95 % interval", "N")
     for metric in card.metrics:
@@ -124,6 +124,7 @@ def train_detector(
         out=out,
         name=name,
         picture=golden_scene(sample_portrait()),
+        command=_typed(),
         teacher=load_detector(teacher) if teacher else None,
     )
     _show_detectors([report])
@@ -157,6 +158,10 @@ def sample_portrait() -> NDArray[np.uint8]:
     from mien.sources.images import read_image
 
     return read_image(get_sample_data("grace_hopper.jpg", asfileobj=False))
+
+
+def _typed() -> str:
+    return " ".join(["mien", *sys.argv[1:]])
 
 
 def _show_detectors(reports: list[DetectorReport]) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mien.catalog import Head, Metric, ModelCard, TrainingData, load_card
 from mien.faces.align import CropSpec
 from mien.faces.detect import Detector, PointDetector
+from mien.labels import FERPLUS8
 from mien.models.network import load_model
 from mien.runtime import Session
 from mien.sources.datasets import LabelledImages
@@ -122,6 +123,7 @@ def train_expression(
         template=recipe.template,
         margin=recipe.margin,
         heads=tuple(Head(head, head, "logits", round(t, 4)) for head, t in temperatures.items()),
+        trained_with=command,
         training_data=tuple(sources),
         limits=LIMITS,
     )
@@ -137,14 +139,10 @@ def train_expression(
         landmarks_xy=landmarks,
         storage="int8",
     )
-    return measure_expression(
-        Path(out) / f"{name}.onnx", [c for c in (voted, labelled) if c], detector, command
-    )
+    return measure_expression(Path(out) / f"{name}.onnx", [c for c in (voted, labelled) if c], detector)
 
 
-def measure_expression(
-    file: Path, corpora: Sequence[LabelledImages], detector: Detector, command: str
-) -> ModelCard:
+def measure_expression(file: Path, corpora: Sequence[LabelledImages], detector: Detector) -> ModelCard:
     """Measure a written model on PublicTest and enter the numbers in its card.
 
     Parameters
@@ -155,11 +153,11 @@ def measure_expression(
         Whole corpora, each with a PublicTest split.
     detector : Detector
         Aligns the pictures.
-    command : str
-        What repeats the measurement.
     """
     metrics: list[Metric] = []
     for corpus in corpora:
+        votes = " --ferplus fer2013new.csv" if corpus.labels == FERPLUS8 else ""
+        command = f"mien evaluate fer2013.csv{votes} --split PublicTest --model {file.stem}"
         model = load_model(file, labels=corpus.labels.key)
         result = evaluate_model(model, corpus, split="PublicTest", detector=detector, missed="framed")
         for label, report in (
@@ -228,6 +226,7 @@ def train_detector(
     out: str | Path,
     name: str,
     picture: Grey,
+    command: str,
     teacher: Detector | None = None,
 ) -> DetectorReport:
     """Train a face detector and write it.
@@ -243,6 +242,8 @@ def train_detector(
         As for :func:`train_expression`.
     picture : ndarray of shape (H, W), uint8
         Grey, sides divisible by 32, free to share: it goes into the golden file.
+    command : str
+        What was typed, for the card.
     teacher : Detector, optional
         See :func:`mien.training.material.load_material`.
 
@@ -252,11 +253,11 @@ def train_detector(
         On the part that is set aside.
     """
     module = fit_detector(load_material(folder, teacher=teacher), recipe, run)
-    return finish_detector(module.network, folder, out=out, name=name, picture=picture)
+    return finish_detector(module.network, folder, out=out, name=name, picture=picture, command=command)
 
 
 def finish_detector(
-    network: FacePoint, folder: str | Path, *, out: str | Path, name: str, picture: Grey
+    network: FacePoint, folder: str | Path, *, out: str | Path, name: str, picture: Grey, command: str
 ) -> DetectorReport:
     """Export a trained detector, measure it and enter threshold and numbers in its card."""
     card = ModelCard(
@@ -267,6 +268,7 @@ def finish_detector(
         size_px=0,
         colour="grey",
         score_threshold=0.5,
+        trained_with=command,
         training_data=DETECTOR_DATA,
         limits=(
             "Trained on faces from 11 pixels, turned up to about 40 degrees in the plane. Profiles, faces "
@@ -293,7 +295,7 @@ def finish_detector(
 
 def _detector_numbers(report: DetectorReport) -> dict[str, Any]:
     rule = "found: overlap 0.5 or more with a reference box of YuNet-n that it was sure of (0.6)"
-    command = "mien train-detector"
+    command = "mien evaluate-detector DATA"
     metrics = [
         Metric(
             "recall",

@@ -20,7 +20,7 @@ from mien.models.network import load_model
 from mien.runtime import Session
 from mien.sources.datasets import LabelledImages
 from mien.training.augment import cut
-from mien.training.data import Geometry
+from mien.training.data import Geometry, crop_matrices, detected_geometry
 from mien.training.detector import DetectorRecipe, FacePoint, fit_detector
 from mien.training.evaluate import Report, evaluate_model
 from mien.training.evaluate_detector import DetectorReport, evaluate_detector
@@ -109,7 +109,7 @@ def train_expression(
     """
     data = prepare(labelled, voted, geometry, recipe)
     module = fit(data, recipe, run)
-    temperatures = calibrate(module, data)
+    temperatures = calibrate(module, data, detector)
     sources = [replace(FER2013, images=int((~data.held_out).sum()))]
     sources += [replace(FERPLUS, images=sources[0].images)] if voted is not None else []
     sources += [replace(GEOMETRY, images=int(geometry.found.sum()))] if geometry is not None else []
@@ -182,8 +182,11 @@ def _numbers(report: Report, data: str, rule: str, command: str) -> list[Metric]
     ]
 
 
-def calibrate(module: ExpressionModule, data: TrainingSet) -> dict[str, float]:
+def calibrate(module: ExpressionModule, data: TrainingSet, detector: Detector) -> dict[str, float]:
     """Fit the temperature of every head that ships on the part of Training that was set aside.
+
+    The pictures are cut as they will be in use, by the landmarks of the detector: whoever calibrates on
+    better crops than those in use is too sure of himself.
 
     Returns
     -------
@@ -191,9 +194,13 @@ def calibrate(module: ExpressionModule, data: TrainingSet) -> dict[str, float]:
         By head, in the order in which they ship.
     """
     rows = torch.from_numpy(np.flatnonzero(data.held_out))
-    crops = cut(data.columns["picture"][rows], data.columns["aligned"][rows], module.recipe.size)
+    pictures = data.columns["picture"][rows]
+    recipe = module.recipe
+    shapes = np.tile(pictures.shape[1:], (len(pictures), 1))
+    found = detected_geometry(list(pictures.numpy()), detector)
+    aligned, _ = crop_matrices(found, shapes, recipe.template, recipe.margin, recipe.size)
     with torch.no_grad():
-        logits = module.network.eval()(crops)
+        logits = module.network.eval()(cut(pictures, torch.from_numpy(aligned), recipe.size))
     temperatures = {}
     for head in EMOTION_HEADS:
         if head in logits:

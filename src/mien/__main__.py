@@ -2,4 +2,5 @@
 
 from mien.cli import main
 
-main()
+if __name__ == "__main__":  # the processes of a training import this module again
+    main()

@@ -1,5 +1,6 @@
 """The detector's training: places agree with inference, faces are assigned, losses vanish on the truth."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -7,13 +8,16 @@ import torch
 from mien.faces.detect import STRIDES, _places
 from mien.training.detector import (
     FACES_A_SCENE,
+    DetectorRecipe,
     FacePoint,
     assign,
     collate,
     decode,
     losses,
     places,
+    scene_loader,
 )
+from mien.training.material import Material, Photo, Portraits
 from mien.training.scenes import Scene
 
 GRID = places(128, 160)
@@ -149,3 +153,26 @@ def test_collate_keeps_the_largest_faces():
 
 def test_strides_divide_each_other():
     assert all(b % a == 0 for a, b in zip(STRIDES, STRIDES[1:], strict=False))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Your `IterableDataset` has `__len__`")  # each worker makes its own share
+def test_scenes_come_from_other_processes_and_differ_between_epochs():
+    grey = np.random.default_rng(0).integers(0, 255, (90, 120)).astype(np.uint8)
+    cv2.resize(grey, (500, 500))  # OpenCV now has threads, which a forked process would wait for
+    points = np.random.default_rng(1).uniform(10, 40, (1, 70, 2)).astype(np.float32)
+    photo = Photo(
+        grey, np.array([[20, 20, 60, 70]], np.float32), np.zeros((1, 5, 2), np.float32), np.ones(1), "p"
+    )
+    material = Material(
+        portraits={
+            "fer2013": Portraits(np.full((1, 48, 48), 200, np.uint8), points),
+            "faces_wild": Portraits(np.full((1, 160, 160), 200, np.uint8), points * 3),
+        },
+        photos={"clips": [photo]},
+        backgrounds=[grey],
+    )
+    loader = scene_loader(material, DetectorRecipe(size=64, scenes=8, batch=2, workers=1))
+    first, second = ([batch["picture"] for batch in loader] for _ in range(2))
+    assert len(first) == len(second) == 4
+    assert not any(torch.equal(a, b) for a, b in zip(first, second, strict=True))

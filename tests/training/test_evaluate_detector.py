@@ -76,6 +76,7 @@ def test_report_counts_what_it_says():
     assert (report.false_faces, report.backgrounds) == (0, 2)
     assert (report.recall["photos"].found, report.recall["photos"].n) == (1, 2)
     assert report.recall["photos"].low < 0.5 < report.recall["photos"].high
-    assert report.landmark_error["fer2013"] == pytest.approx(0.1, abs=1e-5)
+    assert report.landmark_error["fer2013"].value == pytest.approx(0.1, abs=1e-5)
+    assert report.landmark_error["fer2013"].n == 1
     assert report.to_dict()["recall"]["photos"]["value"] == 0.5
     assert evaluate_detector(ByBrightness(answers), material, 0.05).recall["photos"].found == 2

@@ -9,15 +9,12 @@ from torch import nn
 
 from mien.catalog import load_card
 from mien.faces.align import TEMPLATES
-from mien.faces.detect import PointDetector
 from mien.faces.faces import Faces
 from mien.labels import EKMAN7, FERPLUS8
 from mien.models.network import load_model
-from mien.runtime import Session
 from mien.sources.datasets import LabelledImages
-from mien.training.detector import FacePoint
 from mien.training.fit import Recipe
-from mien.training.run import finish_detector, store_as_bytes, train_expression
+from mien.training.run import store_as_bytes, train_expression
 
 
 class Framed:
@@ -108,27 +105,3 @@ def test_rounded_weights_have_256_levels_for_each_channel():
             assert len(channel.unique()) <= 255
             assert (channel - was).abs().max() <= was.abs().max() / 254 + 1e-7
     torch.testing.assert_close(network[1].weight, before[2], msg="small layers are left alone")
-
-
-@pytest.mark.slow
-def test_a_detector_file_finds_what_its_network_finds(tmp_path, monkeypatch):
-    from mien.training import run
-    from mien.training.material import Material
-
-    grey = np.random.default_rng(2).integers(0, 256, (64, 96)).astype(np.uint8)
-    empty = Material(portraits={}, photos={"photos": []}, backgrounds=[grey, grey[:50, :70]])
-    monkeypatch.setattr(run, "load_material", lambda folder, set_aside: empty)
-    torch.manual_seed(0)
-    network = FacePoint().eval()
-    report = finish_detector(
-        network, tmp_path, out=tmp_path, name="facepoint.test", picture=grey, command="mien train-detector"
-    )
-    card = load_card(tmp_path / "facepoint.test.toml")
-    assert card.score_threshold == pytest.approx(report.score_threshold, abs=1e-4)
-    assert (tmp_path / "facepoint.test.onnx").stat().st_size < 1_000_000
-    session = Session(tmp_path / "facepoint.test.onnx")
-    score = session.run({"picture": grey[None].astype(np.float32)}, ["score"])[0]
-    with torch.no_grad():
-        truth = network(torch.from_numpy(grey[None]).float())[0].sigmoid().numpy()
-    np.testing.assert_allclose(score, truth, atol=2e-3)
-    assert len(PointDetector(session, "x", 0.5).detect(grey)) == int((score > 0.5).sum() > 0)

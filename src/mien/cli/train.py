@@ -115,7 +115,7 @@ def train_detector(
     """Train a face detector on composed scenes; the result is a file for --detector."""
     from mien.faces.detect import load_detector
     from mien.training.detector import DetectorRecipe
-    from mien.training.run import golden_scene, train_detector
+    from mien.training.run_detector import golden_scene, train_detector
 
     report = train_detector(
         data,
@@ -174,6 +174,9 @@ def _show_detectors(reports: list[DetectorReport]) -> None:
             f"recall, {corpus}", *(f"{v.value:.4f} ({v.low:.3f} to {v.high:.3f}), N {v.n}" for v in values)
         )
     for corpus in reports[0].landmark_error:
-        cells = (f"{r.landmark_error[corpus]:.4f}, N {r.landmark_faces[corpus]}" for r in reports)
-        table.add_row(f"landmark error, {corpus}", *cells)
+        errors = (r.landmark_error[corpus] for r in reports)
+        table.add_row(
+            f"landmark error, {corpus}",
+            *(f"{e.value:.4f} ({e.low:.3f} to {e.high:.3f}), N {e.n}" for e in errors),
+        )
     Console().print(table)

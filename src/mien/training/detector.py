@@ -312,6 +312,7 @@ class Scenes(IterableDataset[dict[str, Tensor]]):
 
     def __init__(self, material: Material, recipe: DetectorRecipe) -> None:
         self.material, self.recipe = material, recipe
+        self.composer: Composer | None = None
 
     def __len__(self) -> int:
         return self.recipe.scenes // self.recipe.batch
@@ -320,10 +321,10 @@ class Scenes(IterableDataset[dict[str, Tensor]]):
         cv2.setNumThreads(1)
         worker = get_worker_info()
         index, count = (worker.id, worker.num_workers) if worker else (0, 1)
-        seed = int(torch.initial_seed() % 2**32)  # the loader draws a new one each epoch
-        composer = Composer(self.material, self.recipe.size, seed)
+        if self.composer is None:  # kept over epochs, which would otherwise be all alike
+            self.composer = Composer(self.material, self.recipe.size, int(torch.initial_seed() % 2**32))
         for _ in range(index, len(self), count):
-            yield collate([composer.compose() for _ in range(self.recipe.batch)])
+            yield collate([self.composer.compose() for _ in range(self.recipe.batch)])
 
 
 def collate(scenes: list[Scene]) -> dict[str, Tensor]:
@@ -350,6 +351,21 @@ def collate(scenes: list[Scene]) -> dict[str, Tensor]:
     return {name: torch.from_numpy(value) for name, value in columns.items()}
 
 
+def scene_loader(material: Material, recipe: DetectorRecipe) -> DataLoader[dict[str, Tensor]]:
+    """Return batches of scenes, composed by processes of their own that live as long as the loader.
+
+    They are started afresh: a process forked from one in which OpenCV has used threads would wait for
+    them forever.
+    """
+    apart: dict[str, Any] = {"multiprocessing_context": "spawn", "persistent_workers": True}
+    return DataLoader(
+        Scenes(material, recipe),
+        batch_size=None,
+        num_workers=recipe.workers,
+        **(apart if recipe.workers else {}),
+    )
+
+
 def fit_detector(material: Material, recipe: DetectorRecipe, folder: str | Path) -> DetectorModule:
     """Train, or go on training where an earlier run of the same folder stopped.
 
@@ -373,7 +389,7 @@ def fit_detector(material: Material, recipe: DetectorRecipe, folder: str | Path)
     checkpoint = open_run(folder, recipe)
     L.seed_everything(recipe.seed, verbose=False)
     module = DetectorModule(recipe)
-    loader = DataLoader(Scenes(material, recipe), batch_size=None, num_workers=recipe.workers)
+    loader = scene_loader(material, recipe)
     make_trainer(folder, recipe.epochs, recipe.average, clip=5.0).fit(module, loader, ckpt_path=checkpoint)
     module.load_state_dict(averaged_weights(folder))
     return module

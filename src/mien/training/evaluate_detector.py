@@ -44,6 +44,35 @@ class Recall:
 
 
 @dataclass(frozen=True)
+class MeanError:
+    """How far landmarks are from where they should be, on average.
+
+    Parameters
+    ----------
+    value : float
+        Mean, in units of the distance between the eyes; NaN over no faces.
+    low, high : float
+        95 % interval of the mean (normal approximation).
+    n : int
+        Faces.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    @classmethod
+    def of(cls, errors: NDArray[np.float64]) -> MeanError:
+        """Average the errors of n faces."""
+        if not len(errors):
+            return cls(float("nan"), float("nan"), float("nan"), 0)
+        mean = float(errors.mean())
+        half = 1.96 * float(errors.std()) / len(errors) ** 0.5
+        return cls(mean, mean - half, mean + half, len(errors))
+
+
+@dataclass(frozen=True)
 class DetectorReport:
     """What was measured of one detector.
 
@@ -56,11 +85,8 @@ class DetectorReport:
         Faces found in so many pictures without a face.
     recall : dict of str to Recall
         By corpus.
-    landmark_error : dict of str to float
-        By corpus: mean distance of the five landmarks from the reference in units of the distance
-        between the eyes, over the faces found.
-    landmark_faces : dict of str to int
-        Over how many faces.
+    landmark_error : dict of str to MeanError
+        By corpus: distance of the five landmarks from the reference, over the faces found.
     """
 
     name: str
@@ -68,8 +94,7 @@ class DetectorReport:
     false_faces: int
     backgrounds: int
     recall: dict[str, Recall]
-    landmark_error: dict[str, float]
-    landmark_faces: dict[str, int]
+    landmark_error: dict[str, MeanError]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, for JSON."""
@@ -94,7 +119,7 @@ def evaluate_detector(
     allowed = int(FALSE_FACES_A_PICTURE * len(material.backgrounds))
     threshold = threshold_for(false, allowed) if score_threshold is None else score_threshold
     errors = {
-        name: landmark_errors(detector, portraits, threshold)
+        name: MeanError.of(landmark_errors(detector, portraits, threshold))
         for name, portraits in material.portraits.items()
     }
     return DetectorReport(
@@ -103,8 +128,7 @@ def evaluate_detector(
         false_faces=int((false >= threshold).sum()),
         backgrounds=len(material.backgrounds),
         recall={name: recall(detector, photos, threshold) for name, photos in material.photos.items()},
-        landmark_error={name: float(np.mean(e)) if len(e) else float("nan") for name, e in errors.items()},
-        landmark_faces={name: len(e) for name, e in errors.items()},
+        landmark_error=errors,
     )
 
 

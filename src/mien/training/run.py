@@ -5,28 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from mien.catalog import Head, Metric, ModelCard, TrainingData, load_card
 from mien.faces.align import CropSpec
-from mien.faces.detect import Detector, PointDetector
+from mien.faces.detect import Detector
 from mien.labels import FERPLUS8
 from mien.models.network import load_model
-from mien.runtime import Session
 from mien.sources.datasets import LabelledImages
 from mien.training.augment import cut
 from mien.training.data import Geometry, crop_matrices, detected_geometry
-from mien.training.detector import DetectorRecipe, FacePoint, fit_detector
 from mien.training.evaluate import Report, evaluate_model
-from mien.training.evaluate_detector import DetectorReport, evaluate_detector
-from mien.training.export import LARGE, export_expression, export_network, write_card
+from mien.training.export import LARGE, export_expression, write_card
 from mien.training.fit import ExpressionModule, Recipe, TrainingSet, fit, prepare
-from mien.training.material import Grey, load_material
 from mien.training.metrics import fit_temperature
 
 EMOTION_HEADS = ("ferplus8", "ekman7")
@@ -56,19 +51,6 @@ LIMITS = (
     "and fear are rare in the data and often missed; profiles, faces under 24 pixels and heavy shadow are "
     "read worse; it says what a face shows, not what a person feels."
 )
-
-DETECTOR_DATA = (
-    TrainingData("FER2013", FER2013.terms, "faces with landmarks, pasted into scenes", 26_939),
-    TrainingData("muxspace/facial_expressions",
-                 "Apache-2.0 as stated there; many pictures from LFW: research use",
-                 "faces with landmarks, pasted into scenes", 6_665),
-    TrainingData("FairFace", "CC BY 4.0 (Karkkainen and Joo 2021)",
-                 "photographs with a teacher's boxes", 360),
-    TrainingData("Caltech-101", "CC BY 4.0 (Li, Andreeto, Ranzato, Perona)",
-                 "305 photographs with a teacher's boxes, 1,952 backgrounds", 2_257),
-    TrainingData("Intel sample videos", "CC BY 4.0", "video frames with a teacher's boxes", 122),
-    TrainingData("YuNet-n", "Apache-2.0", "the teacher of those boxes", 0),
-)  # fmt: skip
 
 
 def train_expression(
@@ -223,123 +205,3 @@ def store_as_bytes(network: nn.Module) -> nn.Module:
                 scale = layer.weight.abs().amax(dim=axes, keepdim=True).clamp(min=1e-12) / 127
                 layer.weight.copy_(torch.round(layer.weight / scale) * scale)
     return network
-
-
-def train_detector(
-    folder: str | Path,
-    recipe: DetectorRecipe,
-    *,
-    run: str | Path,
-    out: str | Path,
-    name: str,
-    picture: Grey,
-    command: str,
-    teacher: Detector | None = None,
-) -> DetectorReport:
-    """Train a face detector and write it.
-
-    Its threshold is the score at which the backgrounds give one false face in 100 pictures.
-
-    Parameters
-    ----------
-    folder : path
-        See :func:`mien.training.material.load_material`.
-    recipe : DetectorRecipe
-    run, out, name
-        As for :func:`train_expression`.
-    picture : ndarray of shape (H, W), uint8
-        Grey, sides divisible by 32, free to share: it goes into the golden file.
-    command : str
-        What was typed, for the card.
-    teacher : Detector, optional
-        See :func:`mien.training.material.load_material`.
-
-    Returns
-    -------
-    DetectorReport
-        On the part that is set aside.
-    """
-    module = fit_detector(load_material(folder, teacher=teacher), recipe, run)
-    return finish_detector(module.network, folder, out=out, name=name, picture=picture, command=command)
-
-
-def finish_detector(
-    network: FacePoint, folder: str | Path, *, out: str | Path, name: str, picture: Grey, command: str
-) -> DetectorReport:
-    """Export a trained detector, measure it and enter threshold and numbers in its card."""
-    card = ModelCard(
-        name=name,
-        task="detection",
-        summary="Faces with five landmarks in grey pictures of any size.",
-        licence="Apache-2.0",
-        size_px=0,
-        colour="grey",
-        score_threshold=0.5,
-        trained_with=command,
-        training_data=DETECTOR_DATA,
-        limits=(
-            "Trained on faces from 11 pixels, turned up to about 40 degrees in the plane. Profiles, faces "
-            "more than half covered and faces upside down are often missed; its reference boxes are another "
-            "detector's, not people's."
-        ),
-    )
-    file = export_network(
-        _WithSigmoid(network),
-        {"picture": picture[None]},
-        ["score", "box", "points"],
-        card,
-        out,
-        dynamic_axes={"picture": {0: "n", 1: "height", 2: "width"}},
-        others=[{"picture": np.tile(picture, (2, 1))[None, :64, :96]}],
-        storage="float16",
-        tolerance=0.05,
-    )
-    aside = load_material(folder, set_aside=True)
-    report = evaluate_detector(PointDetector(Session(file), name, 0.02), aside)
-    write_card(replace(load_card(file.with_suffix(".toml")), **_detector_numbers(report)), out)
-    return report
-
-
-def _detector_numbers(report: DetectorReport) -> dict[str, Any]:
-    rule = "found: overlap 0.5 or more with a reference box of YuNet-n that it was sure of (0.6)"
-    command = "mien evaluate-detector DATA"
-    metrics = [
-        Metric(
-            "recall",
-            round(r.value, 4),
-            round(r.low, 4),
-            round(r.high, 4),
-            r.n,
-            f"{data}, set aside",
-            rule,
-            command,
-        )
-        for data, r in report.recall.items()
-    ]
-    return {"score_threshold": round(report.score_threshold, 4), "metrics": tuple(metrics)}
-
-
-def golden_scene(portrait: NDArray[np.uint8]) -> Grey:
-    """Return a small grey part of a portrait, of a size that the detector's network takes as it is.
-
-    Parameters
-    ----------
-    portrait : ndarray of shape (H, W, 3), uint8
-        RGB.
-    """
-    import cv2
-
-    grey = cv2.cvtColor(portrait, cv2.COLOR_RGB2GRAY)
-    return cv2.resize(grey, (128, 160), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]  # uint8
-
-
-class _WithSigmoid(nn.Module):
-    """The detector as it ships: scores from 0 to 1."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        score, box, points = self.network(picture)
-        return torch.sigmoid(score), box, points

@@ -88,7 +88,7 @@ def analyze(
     if tally.rows:
         show_table(READING_HEADINGS, tally.rows, right=("face", "sure"))
     if out is not None and tally.pictures and not as_json:
-        typer.echo(f"{tally.pictures} pictures, {tally.faces} faces, {tally.empty} without a face: {out}")
+        typer.echo(f"{out}: pictures {tally.pictures}, faces {tally.faces}, without a face {tally.empty}")
     if failures:
         if total > 1:
             typer.echo(f"mien: {len(failures)} could not be read.", err=True)

@@ -31,7 +31,8 @@ from numpy.typing import NDArray
 
 import mien
 from mien.faces.detect import PointDetector, load_detector
-from mien.models.network import NetworkModel, load_model
+from mien.models import load_model
+from mien.models.network import NetworkModel
 from mien.runtime import Session
 from mien.sources.images import read_image
 

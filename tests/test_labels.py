@@ -13,6 +13,7 @@ from mien.labels import (
     LabelSet,
     canonical_name,
     get_label_set,
+    parse_scheme,
     restrict,
 )
 
@@ -84,8 +85,6 @@ def test_unknown_set():
     assert get_label_set("ekman7") is EKMAN7
     with pytest.raises(UnknownNameError, match="'ekman7'"):
         get_label_set("ekman8")
-    with pytest.raises(UnknownNameError, match="angr"):
-        get_label_set("angr+fear")
 
 
 def test_restrict_renormalises_by_name():
@@ -107,3 +106,53 @@ def test_restrict_rows_sum_to_one(n):
 def test_restrict_without_weight_is_uniform():
     p = np.eye(8, dtype=np.float32)[[1]]  # contempt alone
     np.testing.assert_allclose(restrict(p, FERPLUS8, EKMAN7), np.full((1, 7), 1 / 7), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "classes"),
+    [
+        ("anger,fear,calm", {"anger": ["anger"], "fear": ["fear"], "neutral": ["neutral"]}),
+        ("happy vs rest", {"happiness": ["happiness"], "rest": [e for e in EMOTIONS if e != "happiness"]}),
+        (
+            "positive=joy+surprise, calm, negative=rest",
+            {
+                "positive": ["happiness", "surprise"],
+                "neutral": ["neutral"],
+                "negative": ["anger", "contempt", "disgust", "fear", "sadness"],
+            },
+        ),
+    ],
+)
+def test_schemes(text, classes):
+    scheme = parse_scheme(text)
+    assert {n: sorted(m) for n, m in zip(scheme.labels, scheme.members, strict=True)} == classes
+    assert get_label_set(scheme.labels.key) == scheme.labels
+    assert parse_scheme(str(scheme)) == scheme
+    onto = scheme.matrix(EKMAN7)
+    for name, row in zip(EKMAN7, onto, strict=True):
+        assert {scheme.labels.names[j] for j in np.flatnonzero(row)} == {
+            n for n, members in classes.items() if name in members
+        }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("anger", "two or more classes"),
+        ("", "'' is not a known emotion"),
+        ("angr,fear", "Did you mean 'angry'"),
+        ("anger,angry", "different classes"),
+        ("a=anger+fear,b=fear", "share no emotion"),
+        ("happy vs rest,others=rest", "'rest' once"),
+        ("A b=anger,fear", "NAME=A"),
+    ],
+)
+def test_schemes_that_make_no_sense(text, message):
+    with pytest.raises(ArgumentError, match=message):
+        parse_scheme(text)
+
+
+@pytest.mark.parametrize("key", ["anger+", "anger+fear joy", "+"])
+def test_a_key_of_class_names_that_are_none(key):
+    with pytest.raises(ArgumentError):
+        get_label_set(key)

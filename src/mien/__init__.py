@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mien.faces.detect import load_detector
     from mien.faces.faces import Faces
     from mien.labels import LabelSet
-    from mien.models.network import load_model
+    from mien.models import load_model
     from mien.outputs.files import open_sink
     from mien.readings import Readings
     from mien.sources import open_source
@@ -55,7 +55,7 @@ _HOMES = {
     "analyze": "mien.analyzer",
     "list_models": "mien.catalog",
     "load_detector": "mien.faces.detect",
-    "load_model": "mien.models.network",
+    "load_model": "mien.models",
     "open_sink": "mien.outputs.files",
     "open_source": "mien.sources",
     "register_model": "mien.catalog",

@@ -10,7 +10,7 @@ from typing import Any
 from mien.errors import bad_argument
 from mien.faces.detect import Detector, load_detector
 from mien.labels import LabelSet, restrict
-from mien.models.network import Model, load_model
+from mien.models import Model, load_model
 from mien.readings import Readings
 from mien.sources import open_source
 from mien.sources.frame import Frame, Source

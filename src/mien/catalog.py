@@ -1,7 +1,8 @@
 """The models there are: their cards, and where their files stand.
 
-A card says everything needed to use the weights correctly. It is a TOML file beside the ONNX file of the
-same name; models that ship have their golden tensors (``NAME.npz``) there too.
+A card says everything needed to use the weights correctly. It is a TOML file beside the file of weights of
+the same name (ONNX, or skops for classic models); models that ship have their golden tensors (``NAME.npz``)
+there too.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from mien.labels import LabelSet, get_label_set
 
 T = TypeVar("T")
 
-TASKS = ("expression", "detection")
+TASKS = ("expression", "detection", "landmarks")
+
+FORMATS = ("onnx", "skops")
+"""Kinds of files of weights; each is the suffix too."""
 
 DEFAULTS = {"expression": "resnet.ferplus", "detection": "facepoint.scenes"}
 """What the name "default" means, by task."""
@@ -41,7 +45,7 @@ class Head:
     labels : str
         Key of its label set, or its emotions joined with "+", in the order of its columns.
     output : str
-        Name of the ONNX output.
+        Name of the output: of the ONNX file, or of the estimator.
     meaning : {"logits", "probabilities"}
     temperature : float
         What logits are divided by, so that the probabilities are calibrated.
@@ -97,7 +101,7 @@ class ModelCard:
     ----------
     name : str
         ``architecture.tag``; the tag says what it was trained on.
-    task : {"expression", "detection"}
+    task : {"expression", "detection", "landmarks"}
     summary : str
         One line.
     licence : str
@@ -113,14 +117,20 @@ class ModelCard:
         How faces are cut for an expression model; see :mod:`mien.faces.align`.
     heads : tuple of Head
         The outputs of an expression model; the first is used where none is asked for.
+    format : {"onnx", "skops"}
+        Of the file of weights.
+    frames : int
+        Crops a model of sequences looks at, oldest first; 1 for a model of stills.
+    base : str
+        Another model that this one is built on, by name or by a file beside it; empty for none.
     score_threshold : float
         From which score on a detection counts, 0 to 1.
     parameters : int
         Number of weights.
     sha256 : str
-        Of the ONNX file; empty where it is not to be checked.
+        Of the file of weights; empty where it is not to be checked.
     size_bytes : int
-        Of the ONNX file.
+        Of the file of weights.
     created : str
         Date of the export, ISO 8601.
     versions : tuple of (str, str)
@@ -144,6 +154,9 @@ class ModelCard:
     template: str = ""
     margin: float = 0.0
     heads: tuple[Head, ...] = ()
+    format: str = "onnx"
+    frames: int = 1
+    base: str = ""
     score_threshold: float = 0.0
     parameters: int = 0
     sha256: str = ""
@@ -160,6 +173,10 @@ class ModelCard:
             raise bad_argument("task", allowed=f"one of {TASKS}", given=self.task)
         if self.colour not in ("grey", "rgb"):
             raise bad_argument("colour", allowed="'grey' or 'rgb'", given=self.colour)
+        if self.format not in FORMATS:
+            raise bad_argument("format", allowed=f"one of {FORMATS}", given=self.format)
+        if self.frames < 1:
+            raise bad_argument("frames", allowed="a whole number from 1", given=self.frames)
         for field in ("mean", "std"):
             if len(getattr(self, field)) not in (1, 3):
                 raise bad_argument(field, allowed="one number, or three", given=getattr(self, field))
@@ -225,7 +242,7 @@ def list_models(task: str | None = None) -> list[ModelCard]:
 
     Parameters
     ----------
-    task : {"expression", "detection"}, optional
+    task : {"expression", "detection", "landmarks"}, optional
         Only the models of one task.
     """
     if task is not None and task not in TASKS:
@@ -240,16 +257,16 @@ def find_model(name_or_file: str | Path, task: str) -> tuple[ModelCard, Path]:
     Parameters
     ----------
     name_or_file : str or path
-        A name that :func:`list_models` shows, "default", or an ONNX file with its card (the same name,
-        ending in .toml) beside it.
-    task : {"expression", "detection"}
+        A name that :func:`list_models` shows, "default", or a file of weights with its card (the same
+        name, ending in .toml) beside it.
+    task : {"expression", "detection", "landmarks"}
         What it is wanted for.
 
     Returns
     -------
     card : ModelCard
     path : Path
-        The ONNX file.
+        The file of weights.
 
     Raises
     ------
@@ -262,7 +279,7 @@ def find_model(name_or_file: str | Path, task: str) -> tuple[ModelCard, Path]:
         raise unknown_name("task", task, TASKS)
     path = _card_path(name_or_file, task)
     card = load_card(path)
-    file = path.with_name(card.name + ".onnx")
+    file = path.with_name(f"{card.name}.{card.format}")
     if not file.is_file():
         raise ModelError(f"{file} does not exist; the card {path.name} describes it.")
     if card.task != task:
@@ -280,7 +297,7 @@ def register_model(folder_or_toml: str | Path) -> list[ModelCard]:
     Parameters
     ----------
     folder_or_toml : path
-        A card, or a folder of cards; the ONNX files stand beside them.
+        A card, or a folder of cards; the files of weights stand beside them.
 
     Returns
     -------
@@ -297,7 +314,7 @@ def register_model(folder_or_toml: str | Path) -> list[ModelCard]:
     given = Path(folder_or_toml)
     paths = sorted(given.glob("*.toml")) if given.is_dir() else [given]
     if not paths:
-        raise ModelError(f"{given} holds no card: expected NAME.toml beside NAME.onnx.")
+        raise ModelError(f"{given} holds no card: expected NAME.toml beside the file of weights.")
     cards = [load_card(path) for path in paths]
     for path, card in zip(paths, cards, strict=True):
         if _known().get(card.name, path).resolve() != path.resolve():
@@ -318,11 +335,16 @@ def _known() -> dict[str, Path]:
 
 def _card_path(name_or_file: str | Path, task: str) -> Path:
     text = str(name_or_file)
-    if isinstance(name_or_file, Path) or text.endswith((".onnx", ".toml")) or "/" in text or "\\" in text:
+    if (
+        isinstance(name_or_file, Path)
+        or text.endswith((".toml", *(f".{kind}" for kind in FORMATS)))
+        or "/" in text
+        or "\\" in text
+    ):
         file = Path(name_or_file)
         if not file.is_file():
             raise ModelError(
-                f"{file} does not exist, or is no file; expected an ONNX model with its card beside it."
+                f"{file} does not exist, or is no file; expected a model with its card beside it."
             )
         card = file.with_suffix(".toml")
         if not card.is_file():

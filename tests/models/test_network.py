@@ -7,7 +7,8 @@ from mien.catalog import WEIGHTS, Head, ModelCard, list_models
 from mien.errors import ArgumentError, ModelError, UnknownNameError
 from mien.faces.align import CropSpec
 from mien.labels import EKMAN7
-from mien.models.network import BATCH, NetworkModel, load_model, softmax
+from mien.models import load_model
+from mien.models.network import BATCH, NetworkModel, softmax
 
 SIZE = 6
 KEY = "anger+fear+neutral"

@@ -10,18 +10,16 @@ import pytest
 
 from mien.errors import ArgumentError, DatasetError, ImageError, SourceNotFoundError, UnknownNameError
 from mien.labels import EKMAN7, FERPLUS8
-from mien.sources.datasets import (
+from mien.sources.datasets import open_dataset
+from mien.sources.fer2013 import (
     FER2013_NAMES,
     FERPLUS_COLUMNS,
-    LabelledImages,
-    duplicate_groups,
     ferplus_majority,
-    leaked_into_training,
-    open_dataset,
     read_fer2013,
     read_ferplus,
-    read_folder,
 )
+from mien.sources.folders import read_folder
+from mien.sources.labelled import LabelledImages, duplicate_groups, leaked_into_training
 
 USAGES = ["Training", "Training", "PublicTest", "PublicTest", "PrivateTest"]
 

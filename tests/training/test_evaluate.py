@@ -9,7 +9,7 @@ from mien.errors import ArgumentError
 from mien.faces.align import CropSpec
 from mien.faces.faces import Faces
 from mien.labels import EKMAN7, FERPLUS8, LabelSet
-from mien.sources.datasets import LabelledImages
+from mien.sources.labelled import LabelledImages
 from mien.training.evaluate import evaluate_model, score
 
 SIZE = 8

@@ -9,7 +9,7 @@ import torch
 
 from mien.catalog import Head, Metric, ModelCard, load_card
 from mien.errors import ArgumentError, ModelError
-from mien.models.network import load_model
+from mien.models import load_model
 from mien.runtime import Session
 from mien.training import export
 from mien.training.export import export_expression, export_network, write_card

@@ -9,7 +9,7 @@ from lightning import Callback
 
 from mien.errors import ArgumentError, SourceNotFoundError
 from mien.labels import EKMAN7, FERPLUS8
-from mien.sources.datasets import LabelledImages, duplicate_groups
+from mien.sources.labelled import LabelledImages, duplicate_groups
 from mien.training.data import Geometry
 from mien.training.fit import Recipe, fit, open_run, prepare
 

@@ -11,8 +11,8 @@ from mien.catalog import load_card
 from mien.faces.align import TEMPLATES
 from mien.faces.faces import Faces
 from mien.labels import EKMAN7, FERPLUS8
-from mien.models.network import load_model
-from mien.sources.datasets import LabelledImages
+from mien.models import load_model
+from mien.sources.labelled import LabelledImages
 from mien.training.fit import Recipe
 from mien.training.run import store_as_bytes, train_expression
 

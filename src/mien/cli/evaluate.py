@@ -45,7 +45,7 @@ def evaluate(
     Training.
     """
     from mien.faces.detect import load_detector
-    from mien.models.network import load_model
+    from mien.models import load_model
     from mien.outputs.files import check_target, write_file
     from mien.sources.datasets import open_dataset
     from mien.training.evaluate import evaluate_model

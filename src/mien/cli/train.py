@@ -52,7 +52,7 @@ def train(
     import numpy as np
 
     from mien.faces.detect import load_detector
-    from mien.sources.datasets import read_fer2013, read_ferplus
+    from mien.sources.fer2013 import read_fer2013, read_ferplus
     from mien.training.data import detected_geometry, load_geometry
     from mien.training.fit import Recipe
     from mien.training.run import train_expression

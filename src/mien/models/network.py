@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.catalog import ModelCard, find_model
+from mien.catalog import ModelCard
 from mien.errors import ModelError, bad_argument
 from mien.faces.align import CropSpec
 from mien.labels import LabelSet
@@ -171,32 +171,6 @@ class NetworkModel:
         if x.ndim == 4 and not self._channels_last:
             x = x.transpose(0, 3, 1, 2)
         return np.ascontiguousarray(x, dtype=np.float32)
-
-
-def load_model(
-    name_or_file: str | Path = "default", *, labels: str | None = None, threads: int | None = None
-) -> NetworkModel:
-    """Load an expression model.
-
-    Parameters
-    ----------
-    name_or_file : str or path
-        A name that :func:`mien.catalog.list_models` shows, "default", or an ONNX file with its card
-        beside it.
-    labels : str, optional
-        Which of its label sets to answer in ("ferplus8", "ekman7"); by default the first of its card.
-    threads : int, optional
-        Processor threads one run may use; by default as many as the machine has cores.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is no such model, or it has no such label set.
-    ModelError
-        If its files are missing, damaged or not what the card says.
-    """
-    card, path = find_model(name_or_file, "expression")
-    return NetworkModel(card, path, labels=labels, threads=threads)
 
 
 def softmax(scores: NDArray[Any]) -> NDArray[Any]:

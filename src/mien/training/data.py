@@ -15,7 +15,7 @@ from torch.utils.data import Dataset, Sampler
 from mien.errors import DatasetError, bad_argument
 from mien.faces.align import fit_similarity, framed_matrices, template_points
 from mien.faces.detect import Detector, find_single
-from mien.sources.datasets import Images
+from mien.sources.labelled import Images
 
 IRIS = (68, 69)
 NOSE_TIP, MOUTH_RIGHT, MOUTH_LEFT = 30, 48, 54

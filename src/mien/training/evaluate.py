@@ -17,8 +17,8 @@ from mien.errors import bad_argument
 from mien.faces.detect import Detector, find_single
 from mien.faces.faces import Faces
 from mien.labels import LabelSet, restrict
-from mien.models.network import Model
-from mien.sources.datasets import LabelledImages, leaked_into_training
+from mien.models import Model
+from mien.sources.labelled import LabelledImages, leaked_into_training
 from mien.training.metrics import (
     Reliability,
     calibration_interval,

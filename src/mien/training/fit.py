@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 
 from mien.errors import SourceNotFoundError, bad_argument
 from mien.labels import EKMAN7, FERPLUS8
-from mien.sources.datasets import LabelledImages, duplicate_groups
+from mien.sources.labelled import LabelledImages, duplicate_groups
 from mien.training.augment import Augment, cut
 from mien.training.data import Batches, BatchRows, Geometry, crop_matrices, hold_out
 from mien.training.networks import ExpressionNetwork

@@ -15,8 +15,8 @@ from mien.catalog import Head, Metric, ModelCard, TrainingData, load_card
 from mien.faces.align import CropSpec
 from mien.faces.detect import Detector
 from mien.labels import FERPLUS8
-from mien.models.network import load_model
-from mien.sources.datasets import LabelledImages
+from mien.models import load_model
+from mien.sources.labelled import LabelledImages
 from mien.training.augment import cut
 from mien.training.data import Geometry, crop_matrices, detected_geometry
 from mien.training.evaluate import Report, evaluate_model

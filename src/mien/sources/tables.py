@@ -8,6 +8,7 @@ from mien.errors import DatasetError, SourceNotFoundError
 
 
 def existing(path: str | Path) -> Path:
+    """Return a path, or say that it leads to nothing."""
     found = Path(path)
     if not found.exists():
         raise SourceNotFoundError(f"{found} does not exist.")
@@ -15,6 +16,7 @@ def existing(path: str | Path) -> Path:
 
 
 def read_csv(path: str | Path, columns: set[str], what: str):  # type: ignore[no-untyped-def]  # a pandas DataFrame, imported lazily
+    """Read a csv file that must have some columns; `what` names the file expected."""
     import pandas as pd
 
     file = existing(path)

@@ -59,6 +59,8 @@ LAYERS = [
     Room("outputs.plots", "numpy", "matplotlib"),
     Room("testing", "numpy"),
     Room("training"),
+    Room("training.architectures"),
+    Room("training.crops", "numpy"),
     Room("training.data", "numpy torch"),
     Room("training.augment", "torch kornia"),
     Room("training.networks", "torch"),

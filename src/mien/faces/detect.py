@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.catalog import find_model
+from mien.catalog import file_sha256, find_model
 from mien.errors import ModelError, bad_argument
 from mien.faces.faces import Faces, overlap
 from mien.runtime import Session
@@ -66,6 +67,11 @@ class PointDetector:
         self.score_threshold = score_threshold
         self._session = session
         self._ask, self._fixed = _recognise(session, name)
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of its file: what tells its answers from another detector's."""
+        return file_sha256(self._session.path)
 
     def detect(self, image: NDArray[np.uint8], *, min_face: float | None = None) -> Faces:
         """Find the faces of one picture.

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +95,7 @@ class LabelledImages:
             raise bad_argument("rows", allowed=f"a mask of {len(self)} pictures", given=rows.shape)
         index = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
         images = self.images[index] if isinstance(self.images, np.ndarray) else _Chosen(self.images, index)
-        optional = {
+        optional: dict[str, Any] = {
             name: None if (value := getattr(self, name)) is None else value[index]
             for name in OPTIONAL_COLUMNS
         }

@@ -123,7 +123,7 @@ class _Kept:
 
     def _load(self) -> None:
         try:
-            with np.load(self.file, allow_pickle=False) as kept:
+            with self.file.open("rb") as opened, np.load(opened, allow_pickle=False) as kept:
                 self.crops, self.found = list(kept["crops"]), kept["found"].tolist()
                 self.place = {str(key): i for i, key in enumerate(kept["key"])}
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:

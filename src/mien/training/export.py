@@ -6,14 +6,10 @@ Nothing is written unless the file, run as users will run it, agrees with the ne
 from __future__ import annotations
 
 import copy
-import datetime
 import logging
-import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from importlib import metadata
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +20,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mien._version import __version__
-from mien.catalog import ModelCard, file_sha256
+from mien.catalog import ModelCard
 from mien.errors import ModelError, bad_argument
 from mien.faces.align import CropSpec
 from mien.runtime import Session
+from mien.training.cards import complete_card, replacing
 
 TOLERANCE = 1e-3
 """Most by which an output may differ between the network and its file."""
@@ -38,6 +34,9 @@ OPSET = 18
 
 STORAGE = ("float32", "float16", "int8")
 """How weights may be kept in a file. They are widened to float32 when it is loaded."""
+
+PACKAGES = ("numpy", "onnx", "onnxruntime", "torch")
+"""Whose versions the card notes."""
 
 LARGE = 1024
 """Weights with fewer numbers than this stay float32: they would save nothing."""
@@ -99,14 +98,15 @@ def export_network(
     graph = _trace(frozen, inputs, outputs, dynamic_axes)
     with ExitStack() as stack:  # moved in the reverse order: the card, which makes the model known, last
         card_file, golden_file, onnx_file = (
-            stack.enter_context(_replacing(target / (card.name + suffix)))
+            stack.enter_context(replacing(target / (card.name + suffix)))
             for suffix in (".toml", ".npz", ".onnx")
         )
         onnx_file.write_bytes(_pack(graph, storage).SerializeToString())
         answers = _compare(frozen, onnx_file, (inputs, *others), outputs, tolerance, dynamic_axes)
         with golden_file.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **{**inputs, **answers, **(extras or {})})
-        finished = _finish(card, onnx_file, sum(p.numel() for p in frozen.parameters()))
+        parameters = sum(p.numel() for p in frozen.parameters())
+        finished = complete_card(card, onnx_file, parameters=parameters, packages=PACKAGES)
         card_file.write_text(tomli_w.dumps(finished.to_dict()), encoding="utf-8")
     return target / f"{card.name}.onnx"
 
@@ -179,7 +179,7 @@ def write_card(card: ModelCard, folder: str | Path) -> Path:
         The TOML file.
     """
     path = Path(folder) / f"{card.name}.toml"
-    with _replacing(path) as file:
+    with replacing(path) as file:
         file.write_text(tomli_w.dumps(card.to_dict()), encoding="utf-8")
     return path
 
@@ -319,26 +319,3 @@ def _compare(
                     f"at most {tolerance:.2g} is allowed. Nothing was written."
                 )
     return answers[0]
-
-
-def _finish(card: ModelCard, onnx_file: Path, parameters: int) -> ModelCard:
-    packages = ("numpy", "onnx", "onnxruntime", "torch")
-    return replace(
-        card,
-        sha256=file_sha256(onnx_file),
-        size_bytes=onnx_file.stat().st_size,
-        parameters=parameters,
-        created=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        versions=(("mien", __version__), *((name, metadata.version(name)) for name in packages)),
-    )
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary file in the same folder; move it to its place if all went well, else remove it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

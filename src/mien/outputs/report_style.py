@@ -23,14 +23,15 @@ pre{padding:.7rem 1rem;background:var(--panel);border-radius:.5rem;font-size:.85
 table{border-collapse:collapse;font-size:.92rem;font-variant-numeric:tabular-nums}
 caption{text-align:left;color:var(--soft);padding:0 0 .4rem;caption-side:top}
 th,td{padding:.32rem .7rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--line);
-white-space:nowrap;max-width:34rem;overflow:hidden;text-overflow:ellipsis}
+min-width:4rem;max-width:34rem}
 thead th{border-bottom:2px solid var(--line);color:var(--soft);font-weight:600;vertical-align:bottom}
-tbody th{font-weight:500}
+tbody th{font-weight:500;position:sticky;left:0;background:var(--ground)}
 .number{text-align:right}
+td.number{white-space:nowrap}
 td[style]{background:rgb(var(--blue)/calc(var(--heat)*.6))}
 figure{margin:1rem 0}
 img{display:block;max-width:100%;height:auto;border-radius:.25rem}
-figcaption{color:var(--soft);font-size:.85rem;line-height:1.35;margin-top:.35rem;max-width:46rem}
+figcaption{color:var(--soft);font-size:.85rem;line-height:1.35;margin-top:.35rem;max-width:46rem;white-space:pre-line}
 .chart img{background:#fff;padding:.5rem;border:1px solid var(--line)}
 .gallery{display:flex;flex-wrap:wrap;gap:.9rem;margin:1rem 0;padding:0;list-style:none}
 .gallery figure{margin:0;display:table}

@@ -1,39 +1,16 @@
 """Evaluation: known answers give known numbers, with and without detection, with and without leaks."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from shades import LastShadeModel, ShadeModel, corpus
 
 from mien.errors import ArgumentError
-from mien.faces.align import CropSpec
 from mien.faces.faces import Faces
-from mien.labels import EKMAN7, FERPLUS8, LabelSet
-from mien.sources.labelled import LabelledImages
+from mien.labels import EKMAN7, FERPLUS8, LabelSet, parse_scheme
 from mien.training.evaluate import evaluate_model, score
-
-SIZE = 8
-SHADES = 30
-"""The pictures of emotion i have a shade around SHADES * i."""
-
-
-class ShadeModel:
-    """Reads the emotion from the middle of a crop, sure to a stated degree."""
-
-    name = "shade.none"
-
-    def __init__(self, labels=EKMAN7, sure=0.9):
-        self.labels, self.sure = labels, sure
-        self.crop = CropSpec("fer2013-mean", 0.0, SIZE)
-        self.batches = []
-
-    def predict_proba(self, crops):
-        self.batches.append(len(crops))
-        k = len(self.labels)
-        column = np.round(crops[:, SIZE // 2, SIZE // 2] / SHADES).astype(int)
-        p = np.full((len(crops), k), (1 - self.sure) / (k - 1), np.float32)
-        p[np.arange(len(crops)), np.minimum(column, k - 1)] = self.sure
-        return p
 
 
 class WholeDetector:
@@ -50,25 +27,6 @@ class WholeDetector:
         five = np.array([[0.32, 0.38], [0.68, 0.38], [0.5, 0.58], [0.35, 0.77], [0.65, 0.77]])
         own = five * (right - left, bottom - top) + (left, top)
         return Faces([[0, 0, left + 5, top + 5], [left, top, right, bottom]], [0.9, 0.8], [five * 4, own])
-
-
-def corpus(shown, label, split=None, labels=EKMAN7, shape=(SIZE, SIZE), marks=None):
-    """Make pictures that look like the emotions `shown`, each different unless given the same mark."""
-    images = []
-    for i, emotion in enumerate(shown):
-        image = np.full(shape, emotion * SHADES, np.uint8)
-        image[0, 0] = i if marks is None else marks[i]
-        images.append(image)
-    n = len(images)
-    return LabelledImages(
-        name="shades",
-        labels=labels,
-        images=images,
-        label=np.array(label, np.int64),
-        split=np.array(split if split else [""] * n),
-        source=np.array([str(i) for i in range(n)]),
-        rule="made up",
-    )
 
 
 def test_all_right():
@@ -204,3 +162,93 @@ def test_to_dict_is_json():
     for part in ("all", "clean"):
         assert plain[part]["labels"] == list(EKMAN7) and len(plain[part]["confusion"]) == 7
         assert sum(plain[part]["reliability"]["count"]) == plain[part]["n"]
+
+
+def test_classes_made_of_emotions():
+    """An eight-emotion model is scored on one against the rest: what it gives the others is added up."""
+    happy = FERPLUS8.index("happiness")
+    shown = corpus([happy, 0, 7, happy], [happy, 0, 7, 0], labels=FERPLUS8)
+    report = evaluate_model(ShadeModel(FERPLUS8), shown, scheme=parse_scheme("happy vs rest")).all
+    assert report.labels == ("happiness", "rest")
+    assert report.confusion.tolist() == [[1, 0], [1, 2]]
+    assert report.reliability.confidence.max() == pytest.approx(0.9 + 0.1 * 6 / 7, abs=1e-6)
+
+
+def test_a_subset_leaves_the_other_pictures_out():
+    answer = evaluate_model(ShadeModel(), corpus([3, 4, 5], [3, 4, 5]), scheme=parse_scheme("happy,calm"))
+    assert (answer.all.n, answer.left_out, answer.all.labels) == (2, 1, ("happiness", "neutral"))
+    assert answer.all.ece == pytest.approx(1 - 0.9 / (0.9 + 0.1 / 6), abs=1e-6)
+
+
+def test_a_model_trained_on_the_classes_themselves():
+    scheme = parse_scheme("happy vs rest")
+    own = ShadeModel(scheme.labels)
+    report = evaluate_model(own, corpus([0, 1], [3, 0]), scheme=scheme).all
+    assert report.accuracy == 1 and report.confusion.tolist() == [[1, 0], [0, 1]]
+
+
+def test_classes_of_which_the_model_knows_too_few():
+    with pytest.raises(ArgumentError, match="model must be one that knows two or more"):
+        evaluate_model(
+            ShadeModel(LabelSet("two", ("happiness", "anger"))),
+            corpus([0, 1], [3, 4]),
+            scheme=parse_scheme("happy,calm"),
+        )
+
+
+def filmed(shown, label, sequence, position):
+    still = corpus(shown, label, marks=[10 * p for p in position])
+    return replace(still, sequence=np.array(sequence), position=np.array(position, np.int64))
+
+
+def test_sequences_are_seen_as_windows():
+    film = filmed([3, 4, 4, 5, 3], [3, -1, 4, 5, 3], ["b", "a", "a", "b", ""], [1, 0, 1, 0, 0])
+    model = LastShadeModel()
+    report = evaluate_model(model, film).all
+    assert (report.n, report.accuracy) == (4, 1.0)
+    assert model.batches == [1, 3], "the picture outside of sequences, then the three windows"
+    assert report.confusion[3, 3] == 2 and report.confusion[5, 5] == 1
+
+
+def test_a_model_of_sequences_on_stills():
+    assert evaluate_model(LastShadeModel(), corpus([3, 4], [3, 0])).all.accuracy == 0.5
+
+
+def test_windows_do_not_reach_into_another_split():
+    film = filmed([3, 4, 5], [3, 4, 5], ["a", "a", "a"], [2, 0, 1])
+    film = replace(film, split=np.array(["test", "train", "test"]))
+    model = LastShadeModel()
+    assert evaluate_model(model, film, split="test").all.n == 2 and sum(model.batches) == 2
+
+
+def test_a_missed_face_ends_its_window():
+    film = filmed([3, 0, 4], [3, 0, 4], ["a", "a", "a"], [0, 1, 2])
+    film.images[1][:] = 0
+    report = evaluate_model(LastShadeModel(), film, detector=WholeDetector()).all
+    assert (report.n, report.missed, report.recall["anger"]) == (3, 1, 0.0)
+
+
+def test_kept_crops_give_the_same_numbers(tmp_path):
+    shades, seen = corpus([3, 4, 5, 0], [3, 4, 4, 0]), []
+    plain = evaluate_model(ShadeModel(), shades)
+    for _ in range(2):
+        kept = evaluate_model(ShadeModel(), shades, cache=tmp_path, progress=lambda *done: seen.append(done))
+        assert kept.all.confusion.tolist() == plain.all.confusion.tolist()
+    assert seen[-1] == (4, 4) and list(tmp_path.iterdir())
+
+
+def test_groups_are_told_apart():
+    lit = replace(
+        corpus([3, 4, 5, 5], [3, 4, 4, -1]),
+        groups={"light": np.array(["dark", "dark", "bright", "bright"])},
+        subject=np.array(["p", "q", "p", "q"]),
+    )
+    answer = evaluate_model(ShadeModel(), lit, groups=["light"])
+    (light,) = answer.groups
+    assert [(g.value, g.n, g.subjects, g.accuracy) for g in light.groups] == [
+        ("dark", 2, 2, 1),
+        ("bright", 1, 1, 0),
+    ]
+    assert light.by_subject and json.dumps(answer.to_dict(), allow_nan=False)
+    with pytest.raises(ArgumentError, match="group column of shades"):
+        evaluate_model(ShadeModel(), lit, groups=["gender"])

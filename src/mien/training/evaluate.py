@@ -6,173 +6,68 @@ displayed expression.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import bad_argument
-from mien.faces.detect import Detector, find_single
-from mien.faces.faces import Faces
-from mien.labels import LabelSet, restrict
+from mien.faces.detect import Detector
+from mien.labels import LabelScheme, LabelSet, restrict
 from mien.models import Model
-from mien.sources.labelled import LabelledImages, leaked_into_training
-from mien.training.metrics import (
-    Reliability,
-    calibration_interval,
-    confusion_matrix,
-    macro_f1,
-    recalls,
-    reliability,
-    wilson_interval,
-)
+from mien.sources.labelled import LabelledImages, leaked_into_training, sequence_windows
+from mien.training.crops import cut_corpus
+from mien.training.groups import GroupResult, by_group, group_column
+from mien.training.reports import Evaluation, Report, score
+
+__all__ = ["Answers", "Evaluation", "Report", "SequenceModel", "ask", "evaluate_model", "onto", "score"]
 
 BATCH = 128
-"""Pictures held in memory at a time."""
+"""Pictures held in memory at a time, where their crops are not kept."""
+
+WINDOWS = 32
+"""Windows scored in one call."""
+
+Progress = Callable[[int, int], None]
+
+
+@runtime_checkable
+class SequenceModel(Model, Protocol):
+    """A model that looks at several crops in order.
+
+    Attributes
+    ----------
+    frames : int
+        How many.
+    """
+
+    frames: int
+
+    def predict_windows(self, windows: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return probabilities of shape (m, k) for windows of shape (m, t, S, S[, 3]), oldest first."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
-class Report:
-    """What a model reached on n labelled pictures.
+class Answers:
+    """What a model says of the labelled pictures of a corpus.
 
     Parameters
     ----------
-    name : str
-        What was scored on what.
-    labels : tuple of str
-        The k emotions.
-    n : int
-        Pictures, those with a missed face included.
-    accuracy, low, high : float
-        Share of right answers, with its 95 % interval (Wilson 1927).
-    macro_f1 : float
-        Mean of the F1 of the emotions that occur.
-    recall : dict of str to float
-        Share found of each emotion that occurs.
-    ece, ece_low, ece_high : float
-        Expected calibration error over the pictures with an answer, with its 95 % interval (bootstrap).
-    confusion : ndarray of shape (k, k), int64
-        Pictures by label (row) and answer (column), those with an answer.
-    reliability : Reliability
-    missed : int
-        Pictures in which no face was found; each counts as an error.
-    """
-
-    name: str
-    labels: tuple[str, ...]
-    n: int
-    accuracy: float
-    low: float
-    high: float
-    macro_f1: float
-    recall: dict[str, float]
-    ece: float
-    ece_low: float
-    ece_high: float
-    confusion: NDArray[np.int64]
-    reliability: Reliability
-    missed: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as plain strings, numbers, lists and dicts, for JSON."""
-        table = self.reliability
-        bins = {name: getattr(table, name).tolist() for name in ("confidence", "accuracy", "count")}
-        plain = {
-            name: value for name, value in vars(self).items() if name not in ("confusion", "reliability")
-        }
-        return {
-            **plain,
-            "labels": list(self.labels),
-            "confusion": self.confusion.tolist(),
-            "reliability": bins,
-        }
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Reports on all pictures, and without those that also stand in Training.
-
-    Parameters
-    ----------
-    model, data, rule : str
-        What was scored, on what, and how the labels were derived.
-    all : Report
-    clean : Report or None
-        None where the corpus has no Training pictures to compare with, or where these are scored.
-    left_out : int
-        Pictures without a label under the rule.
-    """
-
-    model: str
-    data: str
-    rule: str
-    all: Report
-    clean: Report | None
-    left_out: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the evaluation as plain strings, numbers, lists and dicts, for JSON."""
-        reports = {"all": self.all.to_dict(), "clean": None if self.clean is None else self.clean.to_dict()}
-        return {
-            "model": self.model,
-            "data": self.data,
-            "rule": self.rule,
-            "left_out": self.left_out,
-            **reports,
-        }
-
-
-def score(
-    name: str,
-    labels: LabelSet,
-    label: NDArray[np.int64],
-    probability: NDArray[np.float32],
-    found: NDArray[np.bool_],
-) -> Report:
-    """Report on probabilities that are there already.
-
-    Parameters
-    ----------
-    name : str
-        What was scored on what.
-    labels : LabelSet
-        The k emotions.
-    label : ndarray of shape (n,), int64
-        The right column, from 0.
+    row : ndarray of shape (n,), int64
+        Which pictures of the corpus.
     probability : ndarray of shape (n, k), float32
-        Rows that sum to one.
+        Over the model's own emotions.
     found : ndarray of shape (n,), bool
-        Where there is an answer; the other rows of `probability` are not looked at, and count as errors.
+        Where there is an answer.
     """
-    k, n = len(labels), len(label)
-    if n == 0:
-        raise bad_argument("label", allowed="of one picture or more", given=label)
-    answered = probability[found]
-    confusion = confusion_matrix(label[found], answered.argmax(axis=1), k)
-    missed = np.bincount(label[~found], minlength=k)
-    right = int(np.trace(confusion))
-    low, high = wilson_interval(right, n)
-    recall = recalls(confusion, missed)
-    table = reliability(answered, label[found])
-    ece_low, ece_high = calibration_interval(answered, label[found])
-    return Report(
-        name=name,
-        labels=labels.names,
-        n=n,
-        accuracy=right / n,
-        low=low,
-        high=high,
-        macro_f1=macro_f1(confusion, missed),
-        recall={emotion: float(r) for emotion, r in zip(labels, recall, strict=True) if not np.isnan(r)},
-        ece=table.error,
-        ece_low=ece_low,
-        ece_high=ece_high,
-        confusion=confusion,
-        reliability=table,
-        missed=int(missed.sum()),
-    )
+
+    row: NDArray[np.int64]
+    probability: NDArray[np.float32]
+    found: NDArray[np.bool_]
 
 
 def evaluate_model(
@@ -182,7 +77,10 @@ def evaluate_model(
     split: str | None = None,
     detector: Detector | None = None,
     missed: str = "error",
-    progress: Callable[[int, int], None] | None = None,
+    scheme: LabelScheme | None = None,
+    groups: Sequence[str] = (),
+    cache: str | Path | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Score a model on a labelled corpus of faces.
 
@@ -190,7 +88,8 @@ def evaluate_model(
     ----------
     model : Model
         Where it knows more emotions than the corpus, its probabilities are renormalised over the corpus's;
-        an emotion it does not know it cannot get right.
+        an emotion it does not know it cannot get right. A model of sequences sees, for each labelled
+        picture of a sequence, that picture and those before it; a still it sees for all its frames.
     corpus : LabelledImages
         The whole corpus, so that pictures which also stand in Training can be told. Pictures without a
         label are left out.
@@ -202,6 +101,13 @@ def evaluate_model(
     missed : {"error", "framed"}
         What a picture is in which the detector finds no face: an error, which scores the whole chain, or a
         face framed like the template, which scores the model.
+    scheme : LabelScheme, optional
+        Classes to score in instead of the corpus's emotions: pictures of other emotions are left out, and
+        the model's probabilities are added up by class and renormalised.
+    groups : sequence of str
+        Columns to tell the results apart by; :func:`mien.training.groups.group_columns` lists them.
+    cache : path, optional
+        Folder in which crops are kept; see :func:`mien.training.crops.cut_corpus`.
     progress : callable, optional
         Called with the number of pictures done, and of all.
 
@@ -212,70 +118,190 @@ def evaluate_model(
     """
     if missed not in ("error", "framed"):
         raise bad_argument("missed", allowed="'error' or 'framed'", given=missed)
+    corpus = corpus if scheme is None else corpus.relabel(scheme)
     part = np.ones(len(corpus), bool) if split is None else corpus.split == split
     if not part.any():
         known = ", ".join(sorted(set(corpus.split.tolist()) - {""})) or "no splits"
         raise bad_argument("split", allowed=f"a part of {corpus.name} ({known})", given=split)
-    rows = np.flatnonzero(part & (corpus.label >= 0))
-    if not len(rows):
-        raise bad_argument("corpus", allowed="one with labelled pictures", given=corpus.name)
-    chosen = corpus.select(rows)
-    probability, found = _answers(model, chosen, detector, detector is None or missed == "framed", progress)
-    onto = _onto(probability, model.labels, corpus.labels)
+    columns = {column: group_column(corpus, column) for column in groups}
+    framed = detector is None or missed == "framed"
+    chosen = corpus.select(part)
+    answers = ask(model, chosen, detector, framed=framed, cache=cache, progress=progress)
+    rows = np.flatnonzero(part)[answers.row]
+    label, found = corpus.label[rows], answers.found
+    classes = onto(answers.probability, model.labels, corpus.labels, scheme)
     data = corpus.name if split is None else f"{corpus.name} {split}"
     name = f"{model.name} on {data}"
-    clean = None
-    if split != "Training" and (corpus.split == "Training").any():
-        kept = ~leaked_into_training(corpus)[rows] & (chosen.split != "Training")
-        if kept.any():
-            without = f"{name}, without pictures that stand in Training"
-            clean = score(without, corpus.labels, chosen.label[kept], onto[kept], found[kept])
     return Evaluation(
         model=model.name,
         data=data,
         rule=corpus.rule,
-        all=score(name, corpus.labels, chosen.label, onto, found),
-        clean=clean,
-        left_out=int(part.sum()) - len(rows),
+        all=score(name, corpus.labels, label, classes, found),
+        clean=_clean(name, corpus, rows, classes, found) if split != "Training" else None,
+        left_out=len(chosen) - len(rows),
+        groups=tuple(
+            _grouped(column, value, corpus, rows, classes, found) for column, value in columns.items()
+        ),
     )
 
 
-def _answers(
+def _clean(
+    name: str,
+    corpus: LabelledImages,
+    rows: NDArray[np.int64],
+    classes: NDArray[np.float32],
+    found: NDArray[np.bool_],
+) -> Report | None:
+    """Score again without Training, and without what stands there too; None where that leaves nothing."""
+    if not (corpus.split == "Training").any():
+        return None
+    kept = ~leaked_into_training(corpus)[rows] & (corpus.split[rows] != "Training")
+    if not kept.any():
+        return None
+    without = f"{name}, without pictures that stand in Training"
+    return score(without, corpus.labels, corpus.label[rows][kept], classes[kept], found[kept])
+
+
+def _grouped(
+    column: str,
+    value: NDArray[np.str_],
+    corpus: LabelledImages,
+    rows: NDArray[np.int64],
+    classes: NDArray[np.float32],
+    found: NDArray[np.bool_],
+) -> GroupResult:
+    answer = np.where(found, classes.argmax(axis=1), -1)
+    people = None if corpus.subject is None else corpus.subject[rows]
+    return by_group(column, value[rows], corpus.label[rows], answer, len(corpus.labels), subject=people)
+
+
+def ask(
     model: Model,
     corpus: LabelledImages,
     detector: Detector | None,
+    *,
     framed: bool,
-    progress: Callable[[int, int], None] | None,
+    cache: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Answers:
+    """Let a model answer for every labelled picture of a corpus.
+
+    Parameters
+    ----------
+    model, corpus, detector, cache, progress
+        As for :func:`evaluate_model`. The pictures without a label are only seen as the past of others.
+    framed : bool
+        Whether pictures in which no face is found are answered too, framed like the template.
+
+    Raises
+    ------
+    ArgumentError
+        If no picture has a label.
+    """
+    rows = np.flatnonzero(corpus.label >= 0)
+    if not len(rows):
+        raise bad_argument("corpus", allowed="one with labelled pictures", given=corpus.name)
+    ordered = np.zeros(len(rows), bool)
+    if isinstance(model, SequenceModel) and model.frames > 1 and corpus.sequence is not None:
+        ordered = corpus.sequence[rows] != ""
+    probability = np.zeros((len(rows), len(model.labels)), np.float32)
+    found = np.zeros(len(rows), bool)
+    if not ordered.all():
+        probability[~ordered], found[~ordered] = _ask_stills(
+            model, corpus, rows[~ordered], detector, framed, cache, progress
+        )
+    if ordered.any() and isinstance(model, SequenceModel):
+        probability[ordered], found[ordered] = _ask_windows(
+            model, corpus, rows[ordered], detector, framed, cache, progress
+        )
+    return Answers(rows, probability, found)
+
+
+def _ask_stills(
+    model: Model,
+    corpus: LabelledImages,
+    rows: NDArray[np.int64],
+    detector: Detector | None,
+    framed: bool,
+    cache: str | Path | None,
+    progress: Progress | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the model's probabilities, and where a face was found; a picture is read only once."""
-    n = len(corpus)
-    probability = np.zeros((n, len(model.labels)), np.float32)
-    found = np.zeros(n, bool)
-    for start in range(0, n, BATCH):
-        stop = min(start + BATCH, n)
-        crops = []
-        for row in range(start, stop):
-            image = corpus.images[row]
-            faces = Faces.empty() if detector is None else find_single(image, detector)
-            found[row] = bool(len(faces)) or framed
-            if len(faces):
-                crops.append(model.crop.cut(image, faces.landmarks_xy)[0])
-            elif framed:
-                crops.append(model.crop.cut_framed(image))
-        if crops:
-            probability[start:stop][found[start:stop]] = model.predict_proba(np.stack(crops))
-        if progress is not None:
-            progress(stop, n)
+    probability = np.zeros((len(rows), len(model.labels)), np.float32)
+    found = np.zeros(len(rows), bool)
+    # A file of kept crops is read and written once, not for each batch: then the cutting is what is shown.
+    step, cutting = (BATCH, None) if cache is None else (len(rows), progress)
+    for start in range(0, len(rows), step):
+        part = slice(start, min(start + step, len(rows)))
+        images = corpus.select(rows[part]).images
+        cut = cut_corpus(images, model.crop, detector, cache=cache, progress=cutting)
+        found[part] = cut.found | framed
+        if found[part].any():
+            probability[part][found[part]] = model.predict_proba(cut.crops[found[part]])
+        if progress is not None and cutting is None:
+            progress(part.stop, len(rows))
     return probability, found
 
 
-def _onto(probability: NDArray[np.float32], labels: LabelSet, wanted: LabelSet) -> NDArray[np.float32]:
-    """Bring probabilities into the columns of the corpus; nothing goes to what the model does not know."""
+def _ask_windows(
+    model: SequenceModel,
+    corpus: LabelledImages,
+    rows: NDArray[np.int64],
+    detector: Detector | None,
+    framed: bool,
+    cache: str | Path | None,
+    progress: Progress | None,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Score the windows that end at each of the rows; whether a face is found, the last picture says."""
+    windows = sequence_windows(corpus, model.frames).rows
+    windows = windows[np.argsort(windows[:, -1])]  # in the order of the corpus, as `rows` is
+    windows = windows[np.isin(windows[:, -1], rows)]
+    seen, place = np.unique(windows, return_inverse=True)
+    place = place.reshape(windows.shape)
+    cut = cut_corpus(corpus.select(seen).images, model.crop, detector, cache=cache, progress=progress)
+    parts = [
+        model.predict_windows(cut.crops[place[start : start + WINDOWS]])
+        for start in range(0, len(rows), WINDOWS)
+    ]
+    return np.concatenate(parts), cut.found[place[:, -1]] | framed
+
+
+def onto(
+    probability: NDArray[np.float32],
+    labels: LabelSet,
+    wanted: LabelSet,
+    scheme: LabelScheme | None = None,
+) -> NDArray[np.float32]:
+    """Bring probabilities into the columns that are scored; nothing goes to what the model does not know.
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n, k), float32
+        Rows that sum to one over `labels`.
+    labels, wanted : LabelSet
+        What the model answers in, and what is scored.
+    scheme : LabelScheme, optional
+        What the classes of `wanted` are made of, where they are not emotions that the model knows by name.
+
+    Returns
+    -------
+    ndarray of shape (n, m), float32
+        Rows that sum to one over `wanted`.
+
+    Raises
+    ------
+    ArgumentError
+        If the model knows fewer than two of the classes.
+    """
+    if scheme is not None and labels.names != wanted.names:
+        member = scheme.matrix(labels)
+        known = [name for name, column in zip(wanted, member.T, strict=True) if column.any()]
+        probability = (probability @ member)[:, [wanted.index(name) for name in known]]
+        labels = LabelSet("+".join(known), tuple(known)) if known else labels
     shared = [name for name in wanted if name in labels]
     if len(shared) < 2:
         raise bad_argument(
             "model", allowed=f"one that knows two or more of {wanted.names}", given=labels.names
         )
-    onto = np.zeros((len(probability), len(wanted)), np.float32)
-    onto[:, [wanted.index(name) for name in shared]] = restrict(probability, labels, labels.subset(shared))
-    return onto
+    columns = np.zeros((len(probability), len(wanted)), np.float32)
+    columns[:, [wanted.index(name) for name in shared]] = restrict(probability, labels, labels.subset(shared))
+    return columns

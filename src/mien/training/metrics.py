@@ -168,6 +168,39 @@ def macro_f1(confusion: NDArray[np.int64], missed: ArrayLike = 0) -> float:
     return float((2 * np.diag(confusion)[occurs] / (total + confusion.sum(axis=0))[occurs]).mean())
 
 
+def macro_f1_interval(
+    confusion: NDArray[np.int64], missed: ArrayLike = 0, *, draws: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """Return a 95 % interval of :func:`macro_f1`, by drawing pictures with replacement.
+
+    Parameters
+    ----------
+    confusion : ndarray of shape (k, k), int64
+    missed : array_like of shape (k,), optional
+    draws : int
+        How often (Efron 1979, percentile method).
+    seed : int
+
+    Returns
+    -------
+    low, high : float
+        Both NaN for no pictures.
+    """
+    k = len(confusion)
+    cells = np.column_stack([confusion, np.broadcast_to(np.asarray(missed, np.int64), k)])
+    n = int(cells.sum())
+    if n == 0:
+        return float("nan"), float("nan")
+    drawn = np.random.default_rng(seed).multinomial(n, cells.ravel() / n, draws).reshape(draws, k, k + 1)
+    total = drawn.sum(axis=2)
+    both = total + drawn[:, :, :k].sum(axis=1)
+    right = np.diagonal(drawn, axis1=1, axis2=2)
+    occurs = total > 0
+    f1 = np.where(occurs, 2 * right / np.maximum(both, 1), 0.0).sum(axis=1) / occurs.sum(axis=1)
+    low, high = np.percentile(f1, (2.5, 97.5))
+    return float(low), float(high)
+
+
 def fit_temperature(logits: ArrayLike, targets: ArrayLike) -> float:
     """Find the temperature whose probabilities fit best (Guo et al. 2017, arXiv 1706.04599).
 

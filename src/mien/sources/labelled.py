@@ -24,6 +24,11 @@ Images = Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
 OPTIONAL_COLUMNS = ("votes", "subject", "sequence", "position", "valence_arousal")
 """Fields of :class:`LabelledImages` that a corpus may lack."""
 
+_SPLIT_ROLES = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "publictest": "val", "test": "test", "testing": "test", "privatetest": "test",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class LabelledImages:
@@ -130,16 +135,27 @@ class LabelledImages:
         )
 
 
+def split_role(split: str) -> str:
+    """Return what an official split is for, by its name in any corpus.
+
+    Returns
+    -------
+    str
+        "train", "val" or "test"; empty where the name does not say.
+    """
+    return _SPLIT_ROLES.get(split.strip().lower(), "")
+
+
 def leaked_into_training(corpus: LabelledImages) -> NDArray[np.bool_]:
-    """Find the pictures outside Training that are byte-identical to a Training picture.
+    """Find the pictures outside the training split that are byte-identical to one in it.
 
     Returns
     -------
     ndarray of shape (n,), bool
-        Always False for the Training pictures themselves.
+        Always False for the training pictures themselves.
     """
     key = duplicate_groups(corpus.images)
-    training = corpus.split == "Training"
+    training = np.array([split_role(str(split)) == "train" for split in corpus.split], bool)
     leaked: NDArray[np.bool_] = np.isin(key, np.unique(key[training])) & ~training
     return leaked
 

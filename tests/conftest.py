@@ -29,7 +29,7 @@ def toy_card():
 def toy_network():
     """A network of the trained ones' kind, with an auxiliary head that is not to be exported."""
     torch = pytest.importorskip("torch")
-    from mien.training.networks import Standardise, convolution
+    from mien.training.layers import Standardise, convolution
 
     class Toy(torch.nn.Module):
         def __init__(self):

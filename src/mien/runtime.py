@@ -31,8 +31,8 @@ class Session:
     Attributes
     ----------
     input_names, output_names : tuple of str
-    input_shapes : dict of str to tuple
-        Shape of each input; None for an axis of any length.
+    input_shapes, output_shapes : dict of str to tuple
+        Shape of each, by name; None for an axis of any length.
     providers : tuple of str
         What was obtained of the providers asked for.
 
@@ -47,13 +47,9 @@ class Session:
     ) -> None:
         self.path = Path(path)
         self._session = _load(self.path, threads, list(providers or ("CPUExecutionProvider",)))
-        inputs = self._session.get_inputs()
-        self.input_names: tuple[str, ...] = tuple(value.name for value in inputs)
-        self.input_shapes: dict[str, tuple[int | None, ...]] = {
-            value.name: tuple(side if isinstance(side, int) else None for side in value.shape)
-            for value in inputs
-        }
-        self.output_names: tuple[str, ...] = tuple(value.name for value in self._session.get_outputs())
+        self.input_shapes = _shapes(self._session.get_inputs())
+        self.output_shapes = _shapes(self._session.get_outputs())
+        self.input_names, self.output_names = tuple(self.input_shapes), tuple(self.output_shapes)
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
 
     def __repr__(self) -> str:
@@ -110,6 +106,12 @@ def _onnxruntime() -> Any:
 
     onnxruntime.disable_telemetry_events()  # for a library that somebody else loaded before
     return onnxruntime
+
+
+def _shapes(values: Sequence[Any]) -> dict[str, tuple[int | None, ...]]:
+    return {
+        value.name: tuple(side if isinstance(side, int) else None for side in value.shape) for value in values
+    }
 
 
 def _load(path: Path, threads: int | None, providers: list[str]) -> Any:

@@ -6,7 +6,7 @@ import pytest
 from mien.errors import ArgumentError, DatasetError
 from mien.faces.align import CropSpec
 from mien.faces.faces import Faces
-from mien.training.crops import content_key, cut_corpus
+from mien.training.crops import content_key, cut_corpus, detected_geometry
 
 SPEC = CropSpec("fer2013-mean", 0.0, 16)
 LANDMARKS = np.array([[[15, 18], [32, 18], [24, 28], [17, 37], [31, 37]]], np.float32)
@@ -64,16 +64,28 @@ def test_what_is_kept_is_not_looked_for_again(tmp_path):
     changed[0, 0] ^= 1
     cut_corpus([changed], SPEC, again, cache=tmp_path)
     assert again.asked > 0
-    assert [f.name.startswith("crops-") for f in tmp_path.iterdir()] == [True]
+    assert sorted(f.name.partition("-")[0] for f in tmp_path.iterdir()) == ["crops", "places"]
 
 
 def test_another_spec_or_detector_has_crops_of_its_own(tmp_path):
     other = Counting()
     other.sha256 = "1" * 64
     cut_corpus(pictures(2), SPEC, Counting(), cache=tmp_path)
-    cut_corpus(pictures(2), CropSpec("fer2013-mean", 0.1, 16), Counting(), cache=tmp_path)
+    same = Counting()
+    cut_corpus(pictures(2), CropSpec("fer2013-mean", 0.1, 16), same, cache=tmp_path)
+    assert not same.asked, "where the faces are does not depend on how they are cut"
     cut_corpus(pictures(2), SPEC, other, cache=tmp_path)
-    assert other.asked and len(list(tmp_path.iterdir())) == 3
+    assert (
+        other.asked and len(list(tmp_path.glob("crops-*"))) == 3 and len(list(tmp_path.glob("places-*"))) == 2
+    )
+
+
+def test_detected_geometry_is_where_the_faces_are(tmp_path):
+    for cache in (None, tmp_path, tmp_path):
+        geometry = detected_geometry(pictures(4), Counting(), cache=cache)
+        assert geometry.found.tolist() == [False, True, False, True]
+        np.testing.assert_allclose(geometry.landmarks_xy[1], LANDMARKS[0], atol=1)
+        assert geometry.blendshapes.shape == (4, 0)
 
 
 def test_a_damaged_cache_is_named(tmp_path):

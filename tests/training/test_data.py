@@ -1,77 +1,125 @@
-"""Geometry files, crops by landmarks or as they are, splits that identical pictures do not cross."""
+"""From labelled pictures to tensors: alignments or crops, targets, and what is set aside."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from mien.errors import ArgumentError, DatasetError
-from mien.faces.align import template_points
-from mien.training.data import (
-    FIVE_OF_70,
-    Batches,
-    BatchRows,
-    Geometry,
-    crop_matrices,
-    hold_out,
-    load_geometry,
-)
+from mien.errors import ArgumentError
+from mien.labels import EKMAN7, FERPLUS8
+from mien.sources.labelled import LabelledImages, duplicate_groups
+from mien.training.data import BatchRows, Samples, hold_out, labelled_rows, loader, prepare
+from mien.training.geometry import Geometry
+from mien.training.module import cut_batch
+from mien.training.recipe import Recipe, recipe_for
 
-NAMES = ("browInnerUp", "eyeBlinkLeft", "eyeBlinkRight", "jawLeft", "jawRight")
+RECIPE = Recipe(held_out=0.25)
 
 
-@pytest.fixture
-def geometry_file(tmp_path):
-    rng = np.random.default_rng(0)
-    columns = {
-        "row": np.array([10, 30, 20]),
-        "found": np.array([1, 0, 1]),
-        "landmarks_xy": rng.uniform(0, 48, (3, 70, 2)).astype(np.float16),
-        "blendshapes": rng.integers(0, 256, (3, 5)).astype(np.uint8),
-        "blendshape_names": np.array(NAMES),
-    }
-    path = tmp_path / "geometry.npz"
-    np.savez(path, **columns)
-    return path, columns
-
-
-def test_geometry_is_ordered_by_row(geometry_file):
-    path, columns = geometry_file
-    geometry = load_geometry(path, np.array([20, 10]))
-    np.testing.assert_array_equal(geometry.landmarks_xy, columns["landmarks_xy"][[2, 0]][:, FIVE_OF_70])
-    np.testing.assert_allclose(geometry.blendshapes, columns["blendshapes"][[2, 0]] / 255, atol=1e-6)
-    assert geometry.found.all()
-
-
-def test_geometry_without_a_row_says_which(geometry_file):
-    with pytest.raises(DatasetError, match="row 99"):
-        load_geometry(geometry_file[0], np.array([10, 99]))
-
-
-def test_a_file_that_is_no_geometry_says_what_it_lacks(tmp_path):
-    np.savez(tmp_path / "other.npz", row=np.arange(3))
-    with pytest.raises(DatasetError, match="landmarks_xy"):
-        load_geometry(tmp_path / "other.npz", np.array([0]))
-
-
-def test_mirrored_columns_swap_sides():
-    geometry = Geometry(
-        np.ones(1, bool), np.zeros((1, 5, 2), np.float32), np.zeros((1, 5), np.float32), NAMES
+def corpus(n, *, labels=EKMAN7, votes=None, side=48, **columns):
+    random = np.random.default_rng(0)
+    pictures = random.integers(0, 256, (n, side, side), dtype=np.uint8)
+    label = random.integers(0, len(labels), n)
+    return LabelledImages(
+        "made up", labels, pictures, label, np.full(n, "", "U8"), np.arange(n).astype(str), votes, **columns
     )
-    assert geometry.mirrored_columns() == [0, 2, 1, 4, 3]
 
 
-def test_crops_follow_landmarks_where_found_and_the_frame_elsewhere():
-    target = template_points("fer2013-mean", 0.0, 44)
-    geometry = Geometry(
-        np.array([True, False]),
-        np.stack([target + 7, target]).astype(np.float32),
-        np.zeros((2, 0), np.float32),
-        (),
+def voted(n):
+    votes = np.random.default_rng(1).integers(0, 4, (n, 8)).astype(np.float32)
+    votes[0] = 0
+    return replace(corpus(n), labels=FERPLUS8, votes=votes, label=votes.argmax(1))
+
+
+def geometry(n):
+    return Geometry(
+        np.zeros(n, bool),
+        np.zeros((n, 5, 2), np.float32),
+        np.full((n, 2), 0.5, np.float32),
+        ("aLeft", "aRight"),
     )
-    aligned, whole = crop_matrices(geometry, np.array([[48, 48], [48, 48]]), "fer2013-mean", 0.0, 44)
-    np.testing.assert_allclose(aligned[0], [[1, 0, -7], [0, 1, -7]], atol=1e-4)
-    np.testing.assert_array_equal(aligned[1], whole[1])
-    np.testing.assert_allclose(whole[0], [[44 / 48, 0, 0], [0, 44 / 48, 0]], atol=1e-6)
+
+
+def test_prepare_makes_a_head_for_everything_there_is_to_learn():
+    plain = prepare([corpus(40)], RECIPE)
+    full = prepare([voted(40), corpus(40)], RECIPE, geometry=geometry(40))
+    assert plain.heads == {"ekman7": 7} and len(plain) == 40
+    assert full.heads == {"ferplus8": 8, "ekman7": 7, "blendshapes": 2}
+    assert full.mirrored == [1, 0]
+    np.testing.assert_allclose(full.targets["ferplus8"].sum(1)[1:], 1, rtol=1e-6)
+    assert full.targets["ekman7_weight"][0] == 0, "where nobody saw a face there is no label either"
+    assert (full.targets["ekman7_weight"][1:] == 1).all()
+
+
+def test_prepare_keeps_identical_pictures_on_one_side():
+    one = corpus(60)
+    one.images[30:] = one.images[:30]
+    data = prepare([one], RECIPE)
+    groups = duplicate_groups(one.images)
+    assert not set(groups[data.held_out]) & set(groups[~data.held_out])
+
+
+def test_persons_and_sequences_are_not_torn_apart():
+    who = np.array(["a", "b", "c", "d"]).repeat(10)
+    clip = np.array([f"{i}" for i in range(20)]).repeat(2)
+    clip[20] = clip[0]  # a clip that shows a and c ties the two together
+    position = np.arange(40)
+    data = prepare([corpus(40, subject=who, sequence=clip, position=position)], RECIPE)
+    held = set(who[data.held_out])
+    assert held and not held & set(who[~data.held_out])
+    assert ("a" in held) == ("c" in held)
+
+
+def test_large_pictures_become_crops_with_surroundings_that_are_cut_like_in_inference():
+    from mien.faces.align import CropSpec
+
+    one = corpus(3, side=160)
+    yy, xx = np.mgrid[:160, :160]
+    one.images[:] = (127 + 100 * np.sin(xx / 20) * np.cos(yy / 25)).astype(np.uint8)
+    recipe = recipe_for("resnet", held_out=0.4)
+    one.images[1] = one.images[1][::-1]
+    data = prepare([one], recipe)
+    crops = cut_batch(data.pictures["picture"], data.pictures["aligned"], recipe.size)
+    wanted = CropSpec(recipe.template, recipe.margin, recipe.size).cut_framed(one.images[0])
+    assert data.pictures["picture"].shape[1] > recipe.size
+    assert abs(crops[0].numpy() - wanted.astype(float)).mean() < 3
+
+
+def test_colour_is_kept_where_the_architecture_wants_it():
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 80, 80, 3), dtype=np.uint8)
+    one = replace(corpus(4), images=pictures)
+    data = prepare([one], recipe_for("resnet50", held_out=0.3, pretrained=""))
+    assert data.pictures["picture"].shape[-1] == 3
+    assert cut_batch(data.pictures["picture"], data.pictures["aligned"], 96).shape == (4, 96, 96, 3)
+
+
+def test_samples_of_sequences_are_windows():
+    clip = np.array(["a"] * 6 + ["b"] * 6)
+    one = corpus(12, sequence=clip, position=np.arange(12))
+    one.label[[0, 1, 2, 6, 7, 8]] = -1
+    data = prepare([one], recipe_for("gru", frames=4, held_out=0.5))
+    assert data.rows.shape == (6, 4)
+    assert data.rows[0].tolist() == [0, 1, 2, 3] and data.targets["ekman7"][0] == one.label[3]
+    batch = Samples(data, torch.arange(6))[[0, 5]]
+    assert batch["picture"].shape == (2, 4, 48, 48) and batch["aligned"].shape == (2, 4, 2, 3)
+    np.testing.assert_array_equal(batch["picture"][1, -1], one.images[11])
+    assert cut_batch(batch["picture"], batch["aligned"], 48).shape == (2, 4, 48, 48)
+
+
+def test_a_corpus_without_sequences_is_no_food_for_sequence_networks():
+    with pytest.raises(ArgumentError, match="sequences"):
+        prepare([corpus(4)], recipe_for("gru"))
+
+
+def test_only_what_has_a_label_is_learned_from():
+    one = corpus(6)
+    one.label[:] = [0, -1, 2, -1, -1, 1]
+    assert labelled_rows(one).label.tolist() == [0, 2, 1]
+    clip = np.array(["a", "a", "b", "b", "", ""])
+    sequenced = replace(one, sequence=clip, position=np.arange(6))
+    sequenced.label[:] = [0, -1, -1, -1, -1, 1]
+    assert labelled_rows(sequenced).source.tolist() == ["0", "1", "5"]
 
 
 @pytest.mark.parametrize("share", [0.05, 0.3])
@@ -95,9 +143,38 @@ def test_hold_out_of_nothing_is_refused(share):
 )
 def test_batches_cover_the_rows(rows, size, shuffle, batches):
     sampler = BatchRows(rows, size, shuffle=shuffle)
-    data = Batches({"x": torch.arange(rows) * 2})
-    seen = torch.cat([data[batch]["x"] for batch in sampler]).tolist()
+    seen = [row for batch in sampler for row in batch]
     assert len(sampler) == len(list(sampler)) == batches
     assert len(seen) == len(set(seen))
     if not shuffle:
-        assert seen == [2 * i for i in range(rows)]
+        assert seen == list(range(rows))
+
+
+def test_every_epoch_has_its_own_order_and_every_seed():
+    def order(seed, epoch):
+        sampler = BatchRows(20, 4, shuffle=True, seed=seed)
+        sampler.set_epoch(epoch)
+        return [row for batch in sampler for row in batch]
+
+    assert order(0, 0) == order(0, 0)
+    assert len({tuple(order(seed, epoch)) for seed in (0, 1) for epoch in (0, 1)}) == 4
+
+
+def test_processes_take_turns():
+    parts = [list(BatchRows(24, 4, shuffle=True, seed=1, rank=rank, world=2)) for rank in (0, 1)]
+    whole = list(BatchRows(24, 4, shuffle=True, seed=1))
+    assert parts[0] == whole[::2] and parts[1] == whole[1::2]
+    assert len({len(list(BatchRows(20, 4, shuffle=True, rank=rank, world=2))) for rank in (0, 1)}) == 1
+
+
+def test_rows_are_drawn_by_their_weight():
+    weight = torch.tensor([0.0, 1.0, 0.0, 1.0]).double()
+    drawn = [row for batch in BatchRows(4, 2, shuffle=True, weight=weight) for row in batch]
+    assert set(drawn) <= {1, 3} and len(drawn) == 4
+
+
+def test_a_loader_gives_the_chosen_samples():
+    data = prepare([corpus(40)], RECIPE)
+    batches = list(loader(data, data.held_out, 4, shuffle=False))
+    seen = torch.cat([batch["picture"] for batch in batches]).numpy()
+    np.testing.assert_array_equal(seen, data.pictures["picture"].numpy()[data.held_out])

@@ -15,9 +15,10 @@ import typer
 from mien._version import __version__
 from mien.cli.analyze import analyze
 from mien.cli.demo import demo
+from mien.cli.detector import evaluate_detector, train_detector
 from mien.cli.evaluate import evaluate
 from mien.cli.models import models
-from mien.cli.train import evaluate_detector, train, train_detector
+from mien.cli.train import train
 from mien.errors import MienError
 
 app = typer.Typer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -30,6 +31,11 @@ def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right:
     for row in rows:
         table.add_row(*row)
     console().print(table)
+
+
+def typed_command() -> str:
+    """Return what was typed, for cards and reports."""
+    return " ".join(["mien", *sys.argv[1:]])
 
 
 def reading_rows(readings: Readings, others: int = 3) -> list[tuple[str, ...]]:

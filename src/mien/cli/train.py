@@ -1,182 +1,243 @@
-"""``mien train``, ``mien train-detector`` and ``mien evaluate-detector``: the training wing's commands."""
+"""``mien train``: any architecture on any labelled corpus, to a file for --model."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from mien.errors import bad_argument
+from mien.cli.portrait import sample_portrait
+from mien.cli.show import progress, show_table, typed_command
+from mien.errors import bad_argument, unknown_name
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from mien.training.evaluate_detector import DetectorReport
+    from mien.catalog import ModelCard
+    from mien.faces.detect import Detector
+    from mien.sources.labelled import LabelledImages
+    from mien.training.geometry import Geometry
+    from mien.training.recipe import Recipe
+    from mien.training.run import Test
 
 
 def train(
-    dataset: Annotated[Path, typer.Argument(help="The official FER2013 csv (emotion, pixels, Usage).")],
-    ferplus: Annotated[
-        Path | None, typer.Option(help="The FER+ votes file beside it (fer2013new.csv).")
+    data: Annotated[
+        list[str] | None,
+        typer.Argument(help="Labelled pictures: a folder per emotion, the FER2013 csv, or FORMAT:PATH."),
     ] = None,
+    ferplus: Annotated[Path | None, typer.Option(help="The FER+ votes file beside a FER2013 csv.")] = None,
+    emotions: Annotated[
+        str | None, typer.Option(help="Only these, or mergers: 'anger,fear,calm', 'happy vs rest'.")
+    ] = None,
+    arch: Annotated[str, typer.Option(help="Architecture; --list shows all.")] = "resnet",
+    list_all: Annotated[bool, typer.Option("--list", help="List the architectures and the formats.")] = False,
+    base: Annotated[
+        str | None, typer.Option(help="Model, or folder of a run, to go on from with one's own pictures.")
+    ] = None,
+    pretrained: Annotated[
+        str, typer.Option(help="Weights of a transfer network: 'hub', a file, or 'none' for random ones.")
+    ] = "hub",
+    epochs: Annotated[int | None, typer.Option(min=1, help="Times every picture is seen.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides what chance decides.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0, help="Largest rate.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Pictures a step.")] = None,
+    balance: Annotated[str | None, typer.Option(help="For rare emotions: none, loss or sampling.")] = None,
+    mixup: Annotated[float | None, typer.Option(min=0, help="Mix pairs of faces; 0.2 is usual.")] = None,
+    smoothing: Annotated[float | None, typer.Option(min=0, max=0.99, help="Label smoothing.")] = None,
+    augment: Annotated[str | None, typer.Option(help="Preset of alterations; see augment-preview.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(min=0, help="Stop after so many epochs without improvement.")
+    ] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="Any other field of the recipe: NAME=VALUE.")
+    ] = None,
+    framed: Annotated[
+        bool, typer.Option("--framed", help="Take every picture as it is, without alignment.")
+    ] = False,
+    detector: Annotated[str, typer.Option(help="Name or ONNX file.")] = "default",
     geometry: Annotated[
         Path | None,
-        typer.Option(help="Landmarks and facial movements (.npz); default: our detector's landmarks."),
+        typer.Option(help="Landmarks and facial movements (.npz) of a FER2013 csv; default: our detector's."),
     ] = None,
     rows: Annotated[
         Path | None,
         typer.Option(help="Row of each picture in the official file (.npy), where the csv is a part of it."),
     ] = None,
-    arch: Annotated[str, typer.Option(help="Network.")] = "resnet",
-    epochs: Annotated[int, typer.Option(min=1, help="Times every picture is seen.")] = 50,
-    seed: Annotated[int, typer.Option(help="Decides what chance decides.")] = 0,
-    learning_rate: Annotated[float, typer.Option(min=0, help="Largest rate of the schedule.")] = 0.1,
-    base: Annotated[Path | None, typer.Option(help="Folder of a finished run to start from.")] = None,
-    name: Annotated[str, typer.Option(help="Name of the model, architecture.tag.")] = "resnet.own",
-    out: Annotated[Path, typer.Option(help="Folder for NAME.onnx, its card and golden tensors.")] = Path("."),
-    run: Annotated[Path, typer.Option(help="Folder of the run; a stopped run goes on from here.")] = Path(
-        "runs/expression"
-    ),
+    devices: Annotated[int, typer.Option(min=1, help="Processes or accelerators that share a batch.")] = 1,
+    log: Annotated[str, typer.Option(help="csv or tensorboard.")] = "csv",
+    name: Annotated[str | None, typer.Option(help="Name of the model, architecture.tag.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the model, its card and golden tensors.")] = Path("."),
+    run: Annotated[
+        Path | None, typer.Option(help="Folder of the run; a stopped run goes on. Default: runs/NAME.")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder in which cut faces are kept for the next run.")
+    ] = None,
 ) -> None:
-    """Train an expression network on FER2013; the result is a file for --model.
+    """Train a model on labelled pictures; the result is a file for --model.
 
-    The network learns the FER2013 labels and, where the votes are given, how ten people voted on each
-    picture. A part of Training is set aside to calibrate the probabilities; accuracy is measured on
-    PublicTest.
+    Where the data have official splits, the model learns from the training split and is measured on the
+    others that may be looked at; else a tenth, by person where persons are known, is kept back to measure.
+    A part of what it learns from is set aside to calibrate the probabilities.
     """
+    if list_all:
+        _list()
+        return
+    if not data:
+        raise typer.BadParameter("name the data: a folder per emotion, a FER2013 csv, or FORMAT:PATH.")
+    from mien.faces.detect import load_detector
+    from mien.training.recipe import recipe_for
+    from mien.training.run import train_model
+
+    changes = _fields(setting or [])
+    for field, value in {
+        "epochs": epochs, "seed": seed, "learning_rate": learning_rate, "batch": batch, "balance": balance,
+        "mixup": mixup, "smoothing": smoothing, "augment": augment, "patience": patience, "base": base,
+    }.items():
+        if value is not None:
+            changes[field] = value
+    recipe = recipe_for(arch, **changes, pretrained=_weights(arch, pretrained))
+    finder = None if framed else load_detector(detector)
+    labellings = _open(data, ferplus, emotions)
+    learned, tests = _divide(labellings, data, ferplus, recipe)
+    chosen = name or f"{recipe.arch.replace(':', '-')}.own"
+    with progress("cutting faces", len(learned[0])) as show:
+        card = train_model(
+            learned[0],
+            recipe,
+            run=run or Path("runs") / chosen,
+            out=out,
+            name=chosen,
+            others=learned[1:],
+            geometry=_geometry(geometry, rows, labellings[0]),
+            detector=finder,
+            tests=tests,
+            picture=sample_portrait(),
+            command=typed_command(),
+            cache=cache,
+            devices=devices,
+            log=log,
+            progress=lambda done, _: show(done),
+        )
+    _show(card, out)
+
+
+def _list() -> None:
+    from mien.sources.datasets import FORMATS
+    from mien.training.architectures import ARCHITECTURES, list_architectures
+
+    rows = [(one.name, one.family, one.summary) for one in map(ARCHITECTURES.get, list_architectures()) if one]
+    show_table(("architecture", "family", "what it is"), [*rows, ("timm:NAME", "still", "any backbone of timm")])
+    typer.echo()
+    show_table(("format", "layout"), [(name, one.layout) for name, one in FORMATS.items()])
+
+
+def _fields(given: list[str]) -> dict[str, Any]:
+    """Read NAME=VALUE pairs as fields of a recipe."""
+    from dataclasses import fields
+
+    from mien.training.recipe import Recipe
+
+    kinds = {field.name: type(field.default) for field in fields(Recipe)}
+    values: dict[str, Any] = {}
+    for pair in given:
+        name, equals, text = pair.partition("=")
+        if not equals or name not in kinds:
+            raise unknown_name("field of a recipe", pair, [f"{known}=..." for known in kinds])
+        try:
+            values[name] = kinds[name](text)
+        except ValueError as error:
+            raise bad_argument(name, allowed=f"of the kind {kinds[name].__name__}", given=text) from error
+    return values
+
+
+def _weights(arch: str, pretrained: str) -> str:
+    from mien.training.architectures import get_architecture
+
+    return "" if pretrained == "none" or not get_architecture(arch).backbone else pretrained
+
+
+def _open(data: list[str], ferplus: Path | None, emotions: str | None) -> list[LabelledImages]:
+    """Return the data under each of their labellings: FER2013 with votes has two."""
+    from mien.labels import parse_scheme
+    from mien.sources.datasets import open_dataset
+    from mien.sources.splits import merge
+
+    if ferplus is not None:
+        if len(data) > 1:
+            raise bad_argument("ferplus", allowed="given with one FER2013 csv", given=data)
+        corpora = [open_dataset(data[0], ferplus=ferplus), open_dataset(data[0], labels="ekman7")]
+    else:
+        opened = [open_dataset(spec) for spec in data]
+        corpora = [opened[0] if len(opened) == 1 else merge(opened)]
+    if emotions is None:
+        return corpora
+    return [corpora[0].relabel(parse_scheme(emotions))]
+
+
+def _divide(
+    labellings: list[LabelledImages], data: list[str], ferplus: Path | None, recipe: Recipe
+) -> tuple[list[LabelledImages], list[Test]]:
+    """Return what is learned from, and what the model is measured on."""
     import numpy as np
 
-    from mien.faces.detect import load_detector
-    from mien.sources.fer2013 import read_fer2013, read_ferplus
-    from mien.training.data import detected_geometry, load_geometry
-    from mien.training.fit import Recipe
-    from mien.training.run import train_expression
+    from mien.sources.labelled import split_role
+    from mien.sources.splits import split_rows
+    from mien.training.run import Test
 
-    labelled = read_fer2013(dataset)
-    voted = read_ferplus(dataset, ferplus) if ferplus else None
-    detector = load_detector()
-    if geometry is not None:
-        row = np.load(rows, allow_pickle=False) if rows else np.arange(len(labelled))
-        if len(row) != len(labelled):
-            raise bad_argument(
-                "rows", allowed=f"one number for each of the {len(labelled)} pictures", given=len(row)
-            )
-        points = load_geometry(geometry, row)
-    else:
-        points = detected_geometry(labelled.images, detector)
-    card = train_expression(
-        labelled,
-        voted,
-        points,
-        Recipe(
-            arch=arch, epochs=epochs, seed=seed, learning_rate=learning_rate, base=str(base) if base else ""
-        ),
-        run=run,
-        out=out,
-        name=name,
-        picture=sample_portrait(),
-        detector=detector,
-        command=_typed(),
-    )
-    table = Table("metric", "data", "value", "95 % interval", "N")
-    for metric in card.metrics:
-        table.add_row(
-            metric.name,
-            metric.data,
-            f"{metric.value:.4f}",
-            f"{metric.low:.4f} to {metric.high:.4f}",
-            str(metric.n),
+    first = labellings[0]
+    role = np.array([split_role(str(split)) for split in first.split])
+    if (role == "train").any():
+        watched = sorted({str(s) for s, r in zip(first.split, role, strict=True) if r == "val"}) or sorted(
+            {str(s) for s, r in zip(first.split, role, strict=True) if r == "test"}
         )
-    console = Console()
-    console.print(table)
-    console.print(f"Written to {out / name}.onnx")
+        learned = [one.select(role == "train") for one in labellings]
+        tests = [Test(one, split, _evaluation(data, ferplus, one, split)) for one in labellings for split in watched]
+        return learned, tests
+    by: Any = "stratified"
+    if first.subject is not None and len(set(first.subject.tolist()) - {""}) > 2:
+        by = "subject"
+    elif first.sequence is not None and len(set(first.sequence.tolist()) - {""}) > 2:
+        by = "sequence"
+    part = split_rows(first, {"train": 0.9, "test": 0.1}, by=by, seed=recipe.seed)
+    kept = f"a tenth kept back by {by} with seed {recipe.seed}"
+    tests = [Test(_named(one.select(part == "test"), kept), None, "mien train, as above") for one in labellings]
+    return [one.select(part == "train") for one in labellings], tests
 
 
-def train_detector(
-    data: Annotated[
-        Path, typer.Argument(help="Folder of faces, photographs and backgrounds; see docs/detector.md.")
-    ],
-    teacher: Annotated[
-        Path | None, typer.Option(help="Detector that boxes portraits without landmarks, e.g. a YuNet file.")
-    ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="An epoch is 12,800 composed scenes.")] = 60,
-    seed: Annotated[int, typer.Option(help="Decides what chance decides.")] = 0,
-    name: Annotated[str, typer.Option(help="Name of the model, architecture.tag.")] = "facepoint.own",
-    out: Annotated[Path, typer.Option(help="Folder for NAME.onnx, its card and golden tensors.")] = Path("."),
-    run: Annotated[Path, typer.Option(help="Folder of the run; a stopped run goes on from here.")] = Path(
-        "runs/detector"
-    ),
-) -> None:
-    """Train a face detector on composed scenes; the result is a file for --detector."""
-    from mien.faces.detect import load_detector
-    from mien.training.detector import DetectorRecipe
-    from mien.training.run_detector import golden_scene, train_detector
+def _named(corpus: LabelledImages, part: str) -> LabelledImages:
+    from dataclasses import replace
 
-    report = train_detector(
-        data,
-        DetectorRecipe(epochs=epochs, seed=seed),
-        run=run,
-        out=out,
-        name=name,
-        picture=golden_scene(sample_portrait()),
-        command=_typed(),
-        teacher=load_detector(teacher) if teacher else None,
-    )
-    _show_detectors([report])
-    Console().print(f"Written to {out / name}.onnx")
+    return replace(corpus, name=f"{corpus.name} ({part})")
 
 
-def evaluate_detector(
-    data: Annotated[
-        Path, typer.Argument(help="Folder of faces, photographs and backgrounds; see docs/detector.md.")
-    ],
-    detector: Annotated[str, typer.Option(help="Name or file.")] = "default",
-    against: Annotated[
-        list[Path] | None, typer.Option(help="Other detectors to measure beside it, e.g. a YuNet file.")
-    ] = None,
-) -> None:
-    """Measure detectors on what was set aside, each at the score of one false face in 100 backgrounds."""
-    from mien.faces.detect import load_detector
-    from mien.training.evaluate_detector import evaluate_detector
-    from mien.training.material import load_material
-
-    material = load_material(data, set_aside=True)
-    specs: list[str | Path] = [detector, *(against or [])]
-    detectors = [load_detector(spec, score_threshold=0.02) for spec in specs]
-    _show_detectors([evaluate_detector(one, material) for one in detectors])
+def _evaluation(data: list[str], ferplus: Path | None, corpus: LabelledImages, split: str) -> str:
+    """Return the command by which a number can be had again, without the folders of this machine."""
+    names = " ".join(Path(spec).name for spec in data)
+    votes = f" --ferplus {ferplus.name}" if ferplus is not None and corpus.votes is not None else ""
+    return f"mien evaluate {names}{votes} --split {split} --model {{model}}"
 
 
-def sample_portrait() -> NDArray[np.uint8]:
-    """Return a portrait in the public domain that every installation has: Grace Hopper, from matplotlib."""
-    from matplotlib.cbook import get_sample_data
+def _geometry(path: Path | None, rows: Path | None, corpus: LabelledImages) -> Geometry | None:
+    import numpy as np
 
-    from mien.sources.images import read_image
+    from mien.sources.labelled import split_role
+    from mien.training.geometry import load_geometry
 
-    return read_image(get_sample_data("grace_hopper.jpg", asfileobj=False))
-
-
-def _typed() -> str:
-    return " ".join(["mien", *sys.argv[1:]])
-
-
-def _show_detectors(reports: list[DetectorReport]) -> None:
-    table = Table("measured on what was set aside", *(report.name for report in reports))
-    table.add_row("score threshold", *(f"{r.score_threshold:.3f}" for r in reports))
-    table.add_row("false faces / backgrounds", *(f"{r.false_faces} / {r.backgrounds}" for r in reports))
-    for corpus in reports[0].recall:
-        values = (r.recall[corpus] for r in reports)
-        table.add_row(
-            f"recall, {corpus}", *(f"{v.value:.4f} ({v.low:.3f} to {v.high:.3f}), N {v.n}" for v in values)
+    if path is None:
+        return None
+    row = np.load(rows, allow_pickle=False) if rows else np.arange(len(corpus))
+    if len(row) != len(corpus):
+        raise bad_argument(
+            "rows", allowed=f"one number for each of the {len(corpus)} pictures", given=len(row)
         )
-    for corpus in reports[0].landmark_error:
-        errors = (r.landmark_error[corpus] for r in reports)
-        table.add_row(
-            f"landmark error, {corpus}",
-            *(f"{e.value:.4f} ({e.low:.3f} to {e.high:.3f}), N {e.n}" for e in errors),
-        )
-    Console().print(table)
+    learned = np.array([split_role(str(split)) == "train" for split in corpus.split])
+    return load_geometry(path, row[learned] if learned.any() else row)
+
+
+def _show(card: ModelCard, out: Path) -> None:
+    rows = [
+        (m.name, m.data, f"{m.value:.4f}", f"{m.low:.4f} to {m.high:.4f}", str(m.n)) for m in card.metrics
+    ]
+    show_table(("metric", "data", "value", "95 % interval", "N"), rows)
+    typer.echo(f"Written to {out / card.name}.{card.format}")

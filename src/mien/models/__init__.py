@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mien.catalog import find_model
+from mien.models.classic import ClassicModel
 from mien.models.network import Model, NetworkModel
+from mien.models.temporal import SequenceModel
 
 __all__ = ["Model", "load_model"]
 
@@ -33,4 +35,5 @@ def load_model(
         If its files are missing, damaged or not what the card says.
     """
     card, path = find_model(name_or_file, "expression")
-    return NetworkModel(card, path, labels=labels, threads=threads)
+    kind = ClassicModel if card.format == "skops" else SequenceModel if card.frames > 1 else NetworkModel
+    return kind(card, path, labels=labels, threads=threads)

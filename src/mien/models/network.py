@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.catalog import ModelCard
+from mien.catalog import Head, ModelCard
 from mien.errors import ModelError, bad_argument
 from mien.faces.align import CropSpec
 from mien.labels import LabelSet
@@ -19,6 +19,9 @@ from mien.runtime import Session
 
 BATCH = 256
 """Most crops in one run, so that memory stays bounded."""
+
+EMBEDDING = "embedding"
+"""Name of the output that holds what a network knows before it names an emotion."""
 
 SMALLEST = 1e-12
 """Probabilities below this are raised to it before a logarithm is taken."""
@@ -108,10 +111,7 @@ class NetworkModel:
         ModelError
             If the network cannot run on them, or answers with something that is no number.
         """
-        scores = self.scores(crops).astype(np.float64)
-        if self.head.meaning == "probabilities":
-            scores = np.log(np.maximum(scores, SMALLEST))
-        return softmax(scores / self.head.temperature).astype(np.float32)
+        return calibrated(self.scores(crops), self.head)
 
     def scores(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the network's own output, before temperature and softmax.
@@ -126,11 +126,44 @@ class NetworkModel:
         ndarray of shape (n, k), float32
             What the card's head says: logits or probabilities.
         """
+        scores = self._in_batches(crops, self.head.output, len(self.labels))
+        if not np.isfinite(scores).all():
+            raise ModelError(
+                f"{self.session.path}: the output {self.head.output!r} holds values that are no numbers."
+            )
+        return scores
+
+    def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return what the network knows of crops before it names an emotion, for models built on it.
+
+        Parameters
+        ----------
+        crops : ndarray of shape (n, S, S) or (n, S, S, 3), uint8
+            As :attr:`crop` cuts them.
+
+        Returns
+        -------
+        ndarray of shape (n, d), float32
+
+        Raises
+        ------
+        ModelError
+            If its file gives no embedding.
+        """
+        columns = self.session.output_shapes.get(EMBEDDING, (None,))[-1]
+        if columns is None:
+            raise ModelError(
+                f"{self.session.path} has no output {EMBEDDING!r}; networks that this version of mien trains "
+                "have one."
+            )
+        return self._in_batches(crops, EMBEDDING, columns)
+
+    def _in_batches(self, crops: NDArray[np.uint8], output: str, columns: int) -> NDArray[np.float32]:
         self._check(crops)
         fixed = self._shape[0]
         step = fixed or BATCH
-        parts = [self._run(crops[i : i + step], fixed) for i in range(0, len(crops), step)]
-        return np.concatenate([np.empty((0, len(self.labels)), np.float32), *parts])
+        parts = [self._run(crops[i : i + step], fixed, output, columns) for i in range(0, len(crops), step)]
+        return np.concatenate([np.empty((0, columns), np.float32), *parts])
 
     def _check(self, crops: NDArray[np.uint8]) -> None:
         size = self.crop.size
@@ -141,24 +174,20 @@ class NetworkModel:
                 "crops", allowed=f"uint8 of shape (n, {wanted})", given=f"{crops.dtype} {crops.shape}"
             )
 
-    def _run(self, crops: NDArray[np.uint8], fixed: int | None) -> NDArray[np.float32]:
-        """Score one batch; a file whose batch is fixed gets it filled up with black."""
+    def _run(
+        self, crops: NDArray[np.uint8], fixed: int | None, output: str, columns: int
+    ) -> NDArray[np.float32]:
+        """Ask for one output of one batch; a file whose batch is fixed gets it filled up with black."""
         n = len(crops)
         if fixed is not None and n < fixed:
             crops = np.concatenate([crops, np.zeros((fixed - n, *crops.shape[1:]), np.uint8)])
-        scores: NDArray[Any] = self.session.run({self._input: self._prepare(crops)}, [self.head.output])[0][
-            :n
-        ]
-        if scores.shape != (n, len(self.labels)):
+        answer: NDArray[Any] = self.session.run({self._input: self._prepare(crops)}, [output])[0][:n]
+        if answer.shape != (n, columns):
             raise ModelError(
-                f"{self.session.path}: the output {self.head.output!r} has shape {scores.shape} for {n} "
-                f"crops; the card's labels {self.labels.key!r} need ({n}, {len(self.labels)})."
+                f"{self.session.path}: the output {output!r} has shape {answer.shape} for {n} "
+                f"crops; the card's labels {self.labels.key!r} need ({n}, {columns})."
             )
-        if not np.isfinite(scores).all():
-            raise ModelError(
-                f"{self.session.path}: the output {self.head.output!r} holds values that are no numbers."
-            )
-        return scores.astype(np.float32, copy=False)
+        return answer.astype(np.float32, copy=False)
 
     def _prepare(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Bring crops into the network's range and axes, as the card and the file say."""
@@ -171,6 +200,14 @@ class NetworkModel:
         if x.ndim == 4 and not self._channels_last:
             x = x.transpose(0, 3, 1, 2)
         return np.ascontiguousarray(x, dtype=np.float32)
+
+
+def calibrated(scores: NDArray[np.float32], head: Head) -> NDArray[np.float32]:
+    """Turn a head's output of shape (n, k) into calibrated probabilities, rows that sum to one."""
+    wide = scores.astype(np.float64)
+    if head.meaning == "probabilities":
+        wide = np.log(np.maximum(wide, SMALLEST))
+    return softmax(wide / head.temperature).astype(np.float32)
 
 
 def softmax(scores: NDArray[Any]) -> NDArray[Any]:

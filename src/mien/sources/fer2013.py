@@ -20,6 +20,9 @@ FER2013_NAMES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise",
 FERPLUS_COLUMNS = (*EMOTIONS, "unknown", "NF")
 """The vote columns of FER+ (Barsoum et al. 2016, arXiv 1608.01041), with the emotions in our order."""
 
+TERMS = "the 2013 Kaggle challenge (Goodfellow et al. 2013, arXiv 1307.0414): web pictures, research use"
+FERPLUS_TERMS = "votes: MIT (Barsoum et al. 2016, arXiv 1608.01041); pictures: " + TERMS
+
 SPLITS = ("Training", "PublicTest", "PrivateTest")
 """What the column Usage of the official file holds."""
 
@@ -53,6 +56,7 @@ def read_fer2013(path: str | Path) -> LabelledImages:
         label=to_column[number.astype(np.int64)],
         split=table["Usage"].to_numpy(dtype=str),
         source=np.array([f"{path}:{line}" for line in range(2, len(table) + 2)]),
+        terms=TERMS,
     )
 
 
@@ -98,6 +102,7 @@ def read_ferplus(path: str | Path, votes_path: str | Path) -> LabelledImages:
         labels=FERPLUS8,
         label=label,
         votes=votes,
+        terms=FERPLUS_TERMS,
         rule="FER+ majority: single votes dropped, the winner holds more than half of the rest, "
         "unknown and not-a-face left out",
     )

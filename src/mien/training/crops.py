@@ -1,4 +1,4 @@
-"""The crops of a corpus, cut as in inference, and kept on disk for the next run if one asks for it."""
+"""The faces of a corpus, found and cut as in inference; kept on disk for the next run if one asks for it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DatasetError, bad_argument
-from mien.faces.align import CropSpec
+from mien.faces.align import LANDMARKS, CropSpec
 from mien.faces.detect import Detector, find_single
 from mien.sources.labelled import Images
+from mien.training.geometry import Geometry
 
 Progress = Callable[[int, int], None]
+Row = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -72,23 +74,54 @@ def cut_corpus(
     DatasetError
         If the cache is damaged.
     """
-    kept = _Kept(Path(cache), spec, detector) if cache is not None else None
+    places = _Kept(cache, "places", detector) if detector is not None else None
+    crops = _Kept(cache, "crops", detector, **asdict(spec))
+
+    def look(image: NDArray[np.uint8]) -> Row:
+        return crops.get(image, lambda: _cut(image, spec, _place(image, detector, places)))
+
+    rows = _each(images, look, progress)
+    for kept in (places, crops):
+        if kept is not None:
+            kept.save()
     shape = (spec.size, spec.size, 3) if spec.colour == "rgb" else (spec.size, spec.size)
-    crops, found = np.empty((len(images), *shape), np.uint8), np.zeros(len(images), bool)
-    for row in range(len(images)):
-        image = images[row]
-        key = content_key(image) if kept else ""
-        if kept and (place := kept.place.get(key)) is not None:
-            crops[row], found[row] = kept.crops[place], kept.found[place]
-        else:
-            crops[row], found[row] = _cut(image, spec, detector)
-            if kept:
-                kept.add(key, crops[row], bool(found[row]))
-        if progress is not None:
-            progress(row + 1, len(images))
-    if kept:
-        kept.save()
-    return Crops(crops, found)
+    return Crops(
+        crops=np.array([row["crop"] for row in rows], np.uint8).reshape(-1, *shape),
+        found=np.array([row["found"] for row in rows], bool),
+    )
+
+
+def detected_geometry(
+    images: Images,
+    detector: Detector,
+    *,
+    cache: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Geometry:
+    """Find the landmarks of pictures of one face with a detector.
+
+    Parameters
+    ----------
+    images : sequence of ndarray
+        n pictures, (H, W) grey or (H, W, 3) RGB, uint8.
+    detector : Detector
+    cache, progress
+        As for :func:`cut_corpus`.
+
+    Returns
+    -------
+    Geometry
+        Without blend shapes.
+    """
+    places = _Kept(cache, "places", detector)
+    rows = _each(images, lambda image: _place(image, detector, places), progress)
+    places.save()
+    return Geometry(
+        found=np.array([row["found"] for row in rows], bool),
+        landmarks_xy=np.array([row["landmarks"] for row in rows], np.float32).reshape(-1, len(LANDMARKS), 2),
+        blendshapes=np.zeros((len(rows), 0), np.float32),
+        blendshape_names=(),
+    )
 
 
 def content_key(image: NDArray[np.uint8]) -> str:
@@ -96,58 +129,96 @@ def content_key(image: NDArray[np.uint8]) -> str:
     return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
-def _cut(
-    image: NDArray[np.uint8], spec: CropSpec, detector: Detector | None
-) -> tuple[NDArray[np.uint8], bool]:
-    if detector is None:
-        return spec.cut_framed(image), True
-    faces = find_single(image, detector)
-    if len(faces):
-        return spec.cut(image, faces.landmarks_xy)[0], True
-    return spec.cut_framed(image), False
+def _each(images: Images, look: Callable[[NDArray[np.uint8]], Row], progress: Progress | None) -> list[Row]:
+    rows = []
+    for i in range(len(images)):
+        rows.append(look(images[i]))
+        if progress is not None:
+            progress(i + 1, len(images))
+    return rows
+
+
+def _place(image: NDArray[np.uint8], detector: Detector | None, kept: _Kept | None) -> Row | None:
+    """Return where the one face of a picture is; None where it is not asked."""
+    if detector is None or kept is None:
+        return None
+
+    def find() -> Row:
+        faces = find_single(image, detector)
+        found = bool(len(faces))
+        points = faces.landmarks_xy[0] if found else np.zeros((len(LANDMARKS), 2), np.float32)
+        return {"found": np.array(found), "landmarks": points.astype(np.float32)}
+
+    return kept.get(image, find)
+
+
+def _cut(image: NDArray[np.uint8], spec: CropSpec, place: Row | None) -> Row:
+    if place is not None and place["found"]:
+        return {"crop": spec.cut(image, place["landmarks"][None])[0], "found": np.array(True)}
+    return {"crop": spec.cut_framed(image), "found": np.array(place is None)}
 
 
 class _Kept:
-    """Crops of earlier runs in one folder: a file for each detector and spec."""
+    """Answers for pictures, by their content; in a file for each question, if there is a folder.
 
-    def __init__(self, folder: Path, spec: CropSpec, detector: Detector | None) -> None:
-        identity = {**asdict(spec), "detector": None if detector is None else _identity(detector)}
-        text = json.dumps(identity, sort_keys=True)
-        self.file = folder / f"crops-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
-        self.crops: list[NDArray[np.uint8]] = []
-        self.found: list[bool] = []
-        self.place: dict[str, int] = {}
+    Parameters
+    ----------
+    folder : path or None
+        None: nothing is kept.
+    kind : str
+        Begins the name of the file.
+    detector : Detector or None
+    question
+        Everything else that the answers depend on.
+    """
+
+    def __init__(
+        self, folder: str | Path | None, kind: str, detector: Detector | None, **question: object
+    ) -> None:
+        self.rows: dict[str, Row] = {}
         self.new = False
-        if self.file.is_file():
-            self._load()
+        self.file: Path | None = None
+        if folder is not None:
+            identity = {**question, "detector": None if detector is None else _identity(detector)}
+            text = json.dumps(identity, sort_keys=True)
+            self.file = Path(folder) / f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
+            if self.file.is_file():
+                self._load(self.file)
 
-    def _load(self) -> None:
+    def get(self, image: NDArray[np.uint8], answer: Callable[[], Row]) -> Row:
+        """Return the answer for a picture, asking only where it is not known."""
+        if self.file is None:
+            return answer()
+        key = content_key(image)
+        if key not in self.rows:
+            self.rows[key] = answer()
+            self.new = True
+        return self.rows[key]
+
+    def _load(self, path: Path) -> None:
         try:
-            with self.file.open("rb") as opened, np.load(opened, allow_pickle=False) as kept:
-                self.crops, self.found = list(kept["crops"]), kept["found"].tolist()
-                self.place = {str(key): i for i, key in enumerate(kept["key"])}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise DatasetError(f"{self.file} is no file of kept crops ({error}); delete it.") from error
-
-    def add(self, key: str, crop: NDArray[np.uint8], found: bool) -> None:
-        self.place[key] = len(self.crops)
-        self.crops.append(crop.copy())
-        self.found.append(found)
-        self.new = True
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as kept:
+                columns = {name: kept[name] for name in kept.files}
+            keys = columns.pop("key").tolist()
+            self.rows = {
+                key: {name: column[i] for name, column in columns.items()} for i, key in enumerate(keys)
+            }
+        except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+            raise DatasetError(f"{path} is no file of kept faces ({error}); delete it.") from error
 
     def save(self) -> None:
-        if not self.new:
+        """Write what is new to the file, by a temporary name."""
+        if not self.new or self.file is None:
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.file.with_name(f".{self.file.name}.{os.getpid()}.part")
+        names = next(iter(self.rows.values()))
         arrays: dict[str, NDArray[Any]] = {
-            "key": np.array(list(self.place)),
-            "crops": np.stack(self.crops),
-            "found": np.array(self.found, bool),
+            name: np.stack([row[name] for row in self.rows.values()]) for name in names
         }
         try:
             with temporary.open("wb") as file:
-                np.savez(file, allow_pickle=False, **arrays)
+                np.savez(file, allow_pickle=False, key=np.array(list(self.rows)), **arrays)
             os.replace(temporary, self.file)
         finally:
             temporary.unlink(missing_ok=True)

@@ -1,139 +1,210 @@
-"""From labelled pictures to tensors: alignments, targets, splits that no identical picture crosses."""
+"""From labelled pictures to tensors: crops or alignments, targets, and a part set aside."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-from mien.errors import DatasetError, bad_argument
-from mien.faces.align import fit_similarity, framed_matrices, template_points
-from mien.faces.detect import Detector, find_single
-from mien.sources.labelled import Images
+from mien.errors import bad_argument
+from mien.faces.align import CropSpec
+from mien.faces.detect import Detector
+from mien.sources.labelled import LabelledImages, duplicate_groups, sequence_windows
+from mien.training.architectures import get_architecture
+from mien.training.crops import Progress, cut_corpus, detected_geometry
+from mien.training.geometry import Geometry, crop_matrices
+from mien.training.recipe import Recipe
 
-IRIS = (68, 69)
-NOSE_TIP, MOUTH_RIGHT, MOUTH_LEFT = 30, 48, 54
-FIVE_OF_70 = (*IRIS, NOSE_TIP, MOUTH_RIGHT, MOUTH_LEFT)
-"""Our five landmarks among the 68 points of iBUG followed by the right and left iris centre."""
+SMALL = 64
+"""Pictures of one size up to this side, in pixels, are kept as they are and cut while training; of others a
+crop with surroundings is cut once."""
+
+AROUND, FINER = 1.5, 1.25
+"""How much wider than the crop those surroundings are, and how much finer."""
+
+MOVEMENTS = "blendshapes"
+"""Head of the auxiliary task."""
 
 
 @dataclass(frozen=True)
-class Geometry:
-    """Landmarks and blend shapes of labelled pictures, from any landmarker.
+class TrainingSet:
+    """What a run learns from.
 
     Parameters
     ----------
-    found : ndarray of shape (n,), bool
-        Where there is a face.
-    landmarks_xy : ndarray of shape (n, 5, 2), float32
-        Pixels of the picture.
-    blendshapes : ndarray of shape (n, b), float32
-        Strength 0 to 1 of each facial movement; b may be 0.
-    blendshape_names : tuple of str
+    pictures : dict of str to Tensor
+        "picture" (p, H, W) or (p, H, W, 3) uint8, with the alignments "aligned" and "whole" (p, 2, 3):
+        picture to crop, by landmarks and as a face that is framed already.
+    rows : Tensor of shape (n,) or (n, t), int64
+        Which picture, or which pictures in their order, each of the n samples shows.
+    targets : dict of str to Tensor
+        For each head its target (n,) int64 or (n, k) float, with "_weight" (n,), and for emotions "_label"
+        (n,), -1 where there is none.
+    heads : dict of str to int
+        Outputs by head.
+    mirrored : list of int
+        For each blend shape, the column it becomes in a mirrored picture.
+    held_out : ndarray of shape (n,), bool
+        Samples that are set aside.
     """
 
-    found: NDArray[np.bool_]
-    landmarks_xy: NDArray[np.float32]
-    blendshapes: NDArray[np.float32]
-    blendshape_names: tuple[str, ...]
+    pictures: dict[str, Tensor]
+    rows: Tensor
+    targets: dict[str, Tensor]
+    heads: dict[str, int]
+    mirrored: list[int]
+    held_out: NDArray[np.bool_]
 
-    def mirrored_columns(self) -> list[int]:
-        """Return, for each blend shape, the column it becomes when the picture is mirrored."""
-        swap = {"Left": "Right", "Right": "Left"}
-        names = list(self.blendshape_names)
-        partner = []
-        for name in names:
-            side = next((s for s in swap if name.endswith(s)), None)
-            partner.append(names.index(name.removesuffix(side) + swap[side] if side else name))
-        return partner
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
-def load_geometry(path: str | Path, rows: NDArray[np.int64]) -> Geometry:
-    """Read a geometry file and order it as the pictures are.
+def prepare(
+    corpora: Sequence[LabelledImages],
+    recipe: Recipe,
+    *,
+    geometry: Geometry | None = None,
+    detector: Detector | None = None,
+    cache: str | Path | None = None,
+    progress: Progress | None = None,
+) -> TrainingSet:
+    """Turn labelled pictures into tensors.
 
     Parameters
     ----------
-    path : path
-        A ``.npz`` with `row`, `found`, `landmarks_xy` (70 points), `blendshapes` (x 255) and their names.
-    rows : ndarray of shape (n,)
-        The row of each picture in the corpus's official file.
+    corpora : sequence of LabelledImages
+        The same pictures under one or more labellings, each of which becomes a head. Votes are learned
+        where there are any.
+    recipe : Recipe
+    geometry : Geometry, optional
+        Landmarks to cut by, and facial movements to learn beside the emotions.
+    detector : Detector, optional
+        Finds the landmarks where `geometry` is not given. Without either the pictures are taken as faces
+        framed like the template.
+    cache, progress
+        See :func:`mien.training.crops.cut_corpus`.
     """
-    with np.load(path) as file:
-        missing = {"row", "found", "landmarks_xy", "blendshapes", "blendshape_names"} - set(file.files)
-        if missing:
-            raise DatasetError(f"{path} is no geometry file: it lacks {', '.join(sorted(missing))}.")
-        place = {int(row): i for i, row in enumerate(file["row"])}
-        absent = [int(r) for r in rows if int(r) not in place]
-        if absent:
-            raise DatasetError(f"{path} has no entry for row {absent[0]} ({len(absent)} rows are missing).")
-        order = np.array([place[int(r)] for r in rows])
-        return Geometry(
-            found=file["found"][order].astype(bool),
-            landmarks_xy=file["landmarks_xy"][order][:, FIVE_OF_70, :].astype(np.float32),
-            blendshapes=file["blendshapes"][order].astype(np.float32) / 255,
-            blendshape_names=tuple(str(name) for name in file["blendshape_names"]),
-        )
-
-
-def detected_geometry(images: Images, detector: Detector) -> Geometry:
-    """Find the landmarks of pictures of one face with a detector.
-
-    Parameters
-    ----------
-    images : sequence of ndarray
-        Grey or RGB.
-    detector : Detector
-
-    Returns
-    -------
-    Geometry
-        Without blend shapes.
-    """
-    found = np.zeros(len(images), bool)
-    landmarks = np.zeros((len(images), 5, 2), np.float32)
-    for i, image in enumerate(images):
-        faces = find_single(image, detector)
-        found[i] = bool(len(faces))
-        landmarks[i : i + 1][: len(faces)] = faces.landmarks_xy
-    return Geometry(
-        found=found,
-        landmarks_xy=landmarks,
-        blendshapes=np.zeros((len(found), 0), np.float32),
-        blendshape_names=(),
+    first = corpora[0]
+    samples = _samples(first, recipe)
+    targets: dict[str, NDArray[Any]] = {}
+    for corpus in corpora:
+        targets |= _targets(corpus.select(samples[:, -1]))
+    for corpus in corpora:  # where nobody saw a face there is no label either
+        if corpus.votes is not None:
+            seen = (targets[corpus.labels.key + "_weight"] > 0).astype(np.float32)
+            for other in corpora:
+                targets[other.labels.key + "_weight"] *= seen
+    heads = {corpus.labels.key: len(corpus.labels) for corpus in corpora}
+    mirrored: list[int] = []
+    if geometry is not None and geometry.blendshapes.shape[1] and recipe.blendshapes:
+        part = geometry.select(samples[:, -1])
+        targets |= {MOVEMENTS: part.blendshapes, MOVEMENTS + "_weight": part.found.astype(np.float32)}
+        heads[MOVEMENTS] = part.blendshapes.shape[1]
+        mirrored = part.mirrored_columns()
+    pictures = _pictures(first, recipe, geometry, detector, cache, progress)
+    rows = samples if get_architecture(recipe.arch).family == "sequence" else samples[:, 0]
+    return TrainingSet(
+        pictures={name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in pictures.items()},
+        rows=torch.from_numpy(np.ascontiguousarray(rows)),
+        targets={name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in targets.items()},
+        heads=heads,
+        mirrored=mirrored,
+        held_out=hold_out(_together(first)[samples[:, -1]], recipe.held_out, recipe.seed),
     )
 
 
-def crop_matrices(
-    geometry: Geometry | None, shapes: NDArray[np.int64], template: str, margin: float, size: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return how each picture is cut: by its landmarks, and as it is.
+def _samples(corpus: LabelledImages, recipe: Recipe) -> NDArray[np.int64]:
+    """Return the pictures of each sample (n, t); of stills t is 1."""
+    if get_architecture(recipe.arch).family == "sequence":
+        samples = sequence_windows(corpus, recipe.frames, step=recipe.step, hop=recipe.hop).rows
+    else:
+        samples = np.arange(len(corpus))[:, None]
+    if not len(samples):
+        raise bad_argument("data", allowed="pictures with labels", given=corpus.name)
+    return samples
 
-    Parameters
-    ----------
-    geometry : Geometry, optional
-        Landmarks; without them, and where none were found, the picture is taken as it is.
-    shapes : ndarray of shape (n, 2)
-        Height and width of the pictures.
-    template, margin, size
-        As on the model's card.
 
-    Returns
-    -------
-    aligned, whole : ndarray of shape (n, 2, 3), float32
-        Picture to crop. `whole` treats the picture as a face already framed like the template.
-    """
-    whole = framed_matrices(shapes, margin, size).astype(np.float32)
+def _targets(corpus: LabelledImages) -> dict[str, NDArray[Any]]:
+    key = corpus.labels.key
+    if corpus.votes is None:
+        known = corpus.label >= 0
+        return {
+            key: np.maximum(corpus.label, 0),
+            key + "_label": corpus.label,
+            key + "_weight": known.astype(np.float32),
+        }
+    total = corpus.votes.sum(axis=1, keepdims=True)
+    return {
+        key: (corpus.votes / np.maximum(total, 1)).astype(np.float32),
+        key + "_label": corpus.label,
+        key + "_weight": (total[:, 0] / max(10.0, float(total.max()))).astype(np.float32),
+    }  # what the voters did not give to an emotion is doubt
+
+
+def _pictures(
+    corpus: LabelledImages,
+    recipe: Recipe,
+    geometry: Geometry | None,
+    detector: Detector | None,
+    cache: str | Path | None,
+    progress: Progress | None,
+) -> dict[str, NDArray[Any]]:
+    """Return pictures with their alignments: small ones as they are, of others a crop with surroundings."""
+    images, colour = corpus.images, get_architecture(recipe.arch).colour
+    grey = isinstance(images, np.ndarray) and images.ndim == 3 and colour == "grey"
+    if isinstance(images, np.ndarray) and grey and max(images.shape[1:]) <= SMALL:
+        if geometry is None and detector is not None:
+            geometry = detected_geometry(images, detector, cache=cache, progress=progress)
+        shapes = np.tile(images.shape[1:], (len(images), 1))
+        aligned, whole = crop_matrices(geometry, shapes, recipe.template, recipe.margin, recipe.size)
+        return {"picture": images, "aligned": aligned, "whole": whole}
+    unit = 1 + 2 * recipe.margin
+    wide = CropSpec(recipe.template, (AROUND * unit - 1) / 2, round(AROUND * FINER * recipe.size), colour)
     if geometry is None:
-        return whole, whole
-    target = template_points(template, margin, size)
-    aligned = fit_similarity(geometry.landmarks_xy, target).astype(np.float32)
-    return np.where(geometry.found[:, None, None], aligned, whole), whole
+        crops = cut_corpus(images, wide, detector, cache=cache, progress=progress).crops
+    else:
+        crops = np.stack(
+            [
+                wide.cut(images[i], geometry.landmarks_xy[i : i + 1])[0]
+                if geometry.found[i]
+                else wide.cut_framed(images[i])
+                for i in range(len(images))
+            ]
+        )
+    scale, shift = AROUND * recipe.size / wide.size, (1 - AROUND) * recipe.size / 2
+    matrix = np.array([[scale, 0, shift], [0, scale, shift]], np.float32)
+    matrices = np.tile(matrix, (len(crops), 1, 1))
+    return {"picture": crops, "aligned": matrices, "whole": matrices}
+
+
+def _together(corpus: LabelledImages) -> NDArray[np.int64]:
+    """Give what may not be torn apart one number: identical pictures, a known person, a sequence."""
+    groups = duplicate_groups(corpus.images)
+    for names in (corpus.subject, corpus.sequence):
+        if names is not None and (names != "").any():
+            groups = _join(groups, np.unique(names, return_inverse=True)[1], names != "")
+    return groups
+
+
+def _join(
+    groups: NDArray[np.int64], others: NDArray[np.int64], known: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Unite the groups that share a member of the other grouping, where that is known."""
+    from scipy.sparse import coo_array  # type: ignore[import-untyped]  # ships no types
+    from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]  # ships no types
+
+    first, second = groups[known], others[known] + groups.max() + 1
+    size = int(second.max()) + 1
+    links = coo_array((np.ones(len(first)), (first, second)), shape=(size, size))
+    component: NDArray[np.int64] = connected_components(links, directed=False)[1].astype(np.int64)
+    return component[groups]
 
 
 def hold_out(groups: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
@@ -155,32 +226,38 @@ def hold_out(groups: NDArray[np.int64], share: float, seed: int) -> NDArray[np.b
     if not 0 < share < 1:
         raise bad_argument("share", allowed="a number between 0 and 1", given=share)
     names = np.unique(groups)
+    if len(names) < 2:
+        raise bad_argument("data", allowed="pictures of two groups or more, to set one aside", given=names)
     chosen = np.random.default_rng(seed).permutation(names)[: max(1, round(share * len(names)))]
     return np.isin(groups, chosen)
 
 
-class Batches(Dataset[dict[str, Tensor]]):
-    """Columns held in memory, read a whole batch of rows at a time.
+class Samples(Dataset[dict[str, Tensor]]):
+    """Samples of a training set, a whole batch at a time.
 
     Parameters
     ----------
-    columns : dict of str to Tensor
-        Tensors with one first axis.
+    data : TrainingSet
+    chosen : Tensor of shape (m,), int64
+        Which samples.
     """
 
-    def __init__(self, columns: dict[str, Tensor]) -> None:
-        self.columns = columns
+    def __init__(self, data: TrainingSet, chosen: Tensor) -> None:
+        self.data, self.chosen = data, chosen
 
     def __len__(self) -> int:
-        return len(next(iter(self.columns.values())))
+        return len(self.chosen)
 
-    def __getitem__(self, rows: list[int]) -> dict[str, Tensor]:
-        index = torch.as_tensor(rows)
-        return {name: column[index] for name, column in self.columns.items()}
+    def __getitem__(self, batch: list[int]) -> dict[str, Tensor]:
+        samples = self.chosen[torch.as_tensor(batch)]
+        pictures = self.data.rows[samples]
+        return {name: column[pictures] for name, column in self.data.pictures.items()} | {
+            name: column[samples] for name, column in self.data.targets.items()
+        }
 
 
 class BatchRows(Sampler[list[int]]):
-    """Rows of each batch; shuffled anew each epoch, an incomplete last batch dropped when shuffling.
+    """Rows of each batch, drawn anew each epoch; several processes draw alike and take turns.
 
     Parameters
     ----------
@@ -189,15 +266,94 @@ class BatchRows(Sampler[list[int]]):
     size : int
         Rows a batch.
     shuffle : bool
+        An incomplete last batch is then dropped.
+    seed : int
+    weight : Tensor of shape (rows,), optional
+        Rows are drawn with replacement in proportion to it.
+    rank, world : int
+        Which process this is, and of how many.
     """
 
-    def __init__(self, rows: int, size: int, *, shuffle: bool) -> None:
+    def __init__(
+        self,
+        rows: int,
+        size: int,
+        *,
+        shuffle: bool,
+        seed: int = 0,
+        weight: Tensor | None = None,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
         self.rows, self.size, self.shuffle = rows, min(size, rows), shuffle
+        self.seed, self.weight, self.rank, self.world = seed, weight, rank, world
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch follows; Lightning does."""
+        self.epoch = epoch
+
+    def _batches(self) -> int:
+        whole = self.rows // self.size if self.shuffle else -(-self.rows // self.size)
+        return max(self.world, whole - whole % self.world) if self.shuffle else whole
 
     def __len__(self) -> int:
-        return self.rows // self.size if self.shuffle else -(-self.rows // self.size)
+        return len(range(self.rank, self._batches(), self.world))
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = torch.randperm(self.rows) if self.shuffle else torch.arange(self.rows)
-        for batch in range(len(self)):
-            yield order[batch * self.size : (batch + 1) * self.size].tolist()
+        order = torch.arange(self.rows)
+        if self.shuffle:
+            draw = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
+            if self.weight is None:
+                order = torch.randperm(self.rows, generator=draw)
+            else:
+                order = torch.multinomial(self.weight, self.rows, replacement=True, generator=draw)
+        for batch in range(self.rank, self._batches(), self.world):
+            start = (batch * self.size) % max(1, self.rows) if self.shuffle else batch * self.size
+            yield order[start : start + self.size].tolist()
+
+
+def loader(
+    data: TrainingSet,
+    samples: NDArray[np.bool_],
+    size: int,
+    *,
+    shuffle: bool,
+    seed: int = 0,
+    weight: Tensor | None = None,
+    rank: int = 0,
+    world: int = 1,
+) -> DataLoader[dict[str, Tensor]]:
+    """Return batches of the chosen samples.
+
+    Parameters
+    ----------
+    data : TrainingSet
+    samples : ndarray of shape (n,), bool
+        Which samples.
+    size, shuffle, seed, weight, rank, world
+        See :class:`BatchRows`; `weight` is over all n samples.
+    """
+    chosen = torch.from_numpy(np.flatnonzero(samples))
+    part = Samples(data, chosen)
+    rows = BatchRows(
+        len(part),
+        size,
+        shuffle=shuffle,
+        seed=seed,
+        weight=None if weight is None else weight[chosen],
+        rank=rank,
+        world=world,
+    )
+    return DataLoader(part, sampler=rows, batch_size=None)
+
+
+def labelled_rows(corpus: LabelledImages) -> LabelledImages:
+    """Return only what can be learned from: labelled pictures, and whole sequences that hold one."""
+    known = corpus.label >= 0
+    if corpus.votes is not None:
+        known = corpus.votes.sum(axis=1) > 0
+    if corpus.sequence is not None:
+        holding = np.unique(corpus.sequence[known & (corpus.sequence != "")])
+        known = known | np.isin(corpus.sequence, holding)
+    return corpus if known.all() else corpus.select(known)

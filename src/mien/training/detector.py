@@ -22,9 +22,9 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from mien.faces.detect import STRIDES
-from mien.training.fit import averaged_weights, make_trainer, open_run
+from mien.training.layers import convolution
 from mien.training.material import Material
-from mien.training.networks import convolution
+from mien.training.runs import averaged_weights, make_trainer, open_run
 from mien.training.scenes import Composer, Scene
 
 FACES_A_SCENE = 48

@@ -25,6 +25,7 @@ from mien.errors import ModelError, bad_argument
 from mien.faces.align import CropSpec
 from mien.runtime import Session
 from mien.training.cards import complete_card, replacing
+from mien.training.networks import EMBEDDING, ExpressionNetwork
 
 TOLERANCE = 1e-3
 """Most by which an output may differ between the network and its file."""
@@ -101,6 +102,9 @@ def export_network(
             stack.enter_context(replacing(target / (card.name + suffix)))
             for suffix in (".toml", ".npz", ".onnx")
         )
+        if storage != "float32":  # what is kept in fewer bits must first be right in all of them
+            onnx_file.write_bytes(graph.SerializeToString())
+            _compare(frozen, onnx_file, (inputs, *others), outputs, min(tolerance, TOLERANCE), dynamic_axes)
         onnx_file.write_bytes(_pack(graph, storage).SerializeToString())
         answers = _compare(frozen, onnx_file, (inputs, *others), outputs, tolerance, dynamic_axes)
         with golden_file.open("wb") as file:
@@ -127,14 +131,14 @@ def export_expression(
     Parameters
     ----------
     network : torch module
-        Takes crops (n, S, S) of 0 to 255 and returns a dict of logits. The heads that the card names are
-        exported; others, which only helped training, are dropped.
+        Takes crops of 0 to 255 and returns a dict of logits. The heads that the card names are exported;
+        others, which only helped training, are dropped. Where it can embed, the output "embedding" is added.
     card : ModelCard
         As for :func:`export_network`.
     folder : path
         Where to write.
-    crops : ndarray of shape (n, S, S), uint8
-        At least one, for the golden file.
+    crops : ndarray of shape (n, S, S), (n, S, S, 3) or (n, t, S, S), uint8
+        At least one, for the golden file; what the card says: grey, RGB, or a sequence of grey ones.
     picture : ndarray of shape (H, W) or (H, W, 3), uint8, optional
         A picture with its landmarks, to test the cutting by.
     landmarks_xy : ndarray of shape (n, 5, 2), float32, optional
@@ -147,19 +151,18 @@ def export_expression(
     Path
         The ONNX file.
     """
-    if crops.ndim != 3 or not len(crops) or crops.shape[1:] != (card.size_px, card.size_px):
-        raise bad_argument(
-            "crops", allowed=f"of shape (n, {card.size_px}, {card.size_px})", given=crops.shape
-        )
+    shape = _crop_shape(card)
+    if not len(crops) or crops.shape[1:] != shape:
+        raise bad_argument("crops", allowed=f"of shape (n, {', '.join(map(str, shape))})", given=crops.shape)
     extras: dict[str, NDArray[Any]] = {}
     if picture is not None and landmarks_xy is not None:
         spec = CropSpec(card.template, card.margin, card.size_px, card.colour)
         extras = {"picture": picture, "landmarks_xy": landmarks_xy, "crop": spec.cut(picture, landmarks_xy)}
-    names = [head.output for head in card.heads]
+    heads = _Heads(network, [head.output for head in card.heads])
     return export_network(
-        _Heads(network, names),
+        heads,
         {"crops": crops},
-        names,
+        heads.outputs,
         card,
         folder,
         dynamic_axes={"crops": {0: "n"}},
@@ -184,13 +187,21 @@ def write_card(card: ModelCard, folder: str | Path) -> Path:
     return path
 
 
+def _crop_shape(card: ModelCard) -> tuple[int, ...]:
+    side = card.size_px
+    before = (card.frames,) if card.frames > 1 else ()
+    return (*before, side, side, 3) if card.colour == "rgb" else (*before, side, side)
+
+
 class _Heads(nn.Module):
-    """Only the named heads of a network, in their order."""
+    """Only the named heads of a network, in their order, and its embedding if it has one."""
 
     def __init__(self, network: nn.Module, names: Sequence[str]) -> None:
         super().__init__()
         self.network = copy.deepcopy(network)
         self.names = list(names)
+        self.embeds = isinstance(network, ExpressionNetwork)
+        self.outputs = [*names, EMBEDDING] if self.embeds else self.names
         heads = self.network.heads
         if not isinstance(heads, nn.ModuleDict) or not set(names) <= set(heads):
             raise bad_argument("card", allowed="with heads that the network has", given=self.names)
@@ -198,8 +209,11 @@ class _Heads(nn.Module):
             del heads[name]
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
-        scores = self.network(crops)
-        return tuple(scores[name] for name in self.names)
+        if not self.embeds:
+            scores = self.network(crops)
+            return tuple(scores[name] for name in self.names)
+        embedding = self.network.embed(crops)  # type: ignore[operator]  # an ExpressionNetwork
+        return (*(self.network.heads[name](embedding) for name in self.names), embedding)  # type: ignore[index,operator]  # a ModuleDict
 
 
 def _trace(

@@ -1,44 +1,33 @@
-"""From data to a finished model in one call: train, calibrate, export, measure, write the card."""
+"""A finished expression model in one call: prepare, train, calibrate, export, measure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from mien.catalog import Head, Metric, ModelCard, TrainingData, load_card
+from mien.errors import bad_argument
 from mien.faces.align import CropSpec
 from mien.faces.detect import Detector
-from mien.labels import FERPLUS8
 from mien.models import load_model
 from mien.sources.labelled import LabelledImages
-from mien.training.augment import cut
-from mien.training.data import Geometry, crop_matrices, detected_geometry
+from mien.training.architectures import get_architecture
+from mien.training.crops import Progress, detected_geometry
+from mien.training.data import SMALL, TrainingSet, labelled_rows, prepare
 from mien.training.evaluate import Report, evaluate_model
 from mien.training.export import LARGE, export_expression, write_card
-from mien.training.fit import ExpressionModule, Recipe, TrainingSet, fit, prepare
+from mien.training.fit import fit
+from mien.training.geometry import Geometry, crop_matrices
 from mien.training.metrics import fit_temperature
+from mien.training.module import ExpressionModule, cut_batch
+from mien.training.recipe import Recipe
 
-EMOTION_HEADS = ("ferplus8", "ekman7")
-"""The heads that ship, in this order; others only help training."""
-
-FER2013 = TrainingData(
-    name="FER2013",
-    terms="the 2013 Kaggle challenge (Goodfellow et al. 2013, arXiv 1307.0414): web pictures, research use",
-    use="pictures and seven labels",
-    images=0,
-)
-FERPLUS = TrainingData(
-    name="FER+",
-    terms="MIT (Barsoum et al. 2016, arXiv 1608.01041)",
-    use="ten votes a picture",
-    images=0,
-)
 GEOMETRY = TrainingData(
     name="MediaPipe face landmarker",
     terms="Apache-2.0 model output",
@@ -47,109 +36,235 @@ GEOMETRY = TrainingData(
 )
 
 LIMITS = (
-    "Trained on web pictures of mostly frontal faces, labelled by how others read them. Contempt, disgust "
-    "and fear are rare in the data and often missed; profiles, faces under 24 pixels and heavy shadow are "
-    "read worse; it says what a face shows, not what a person feels."
+    "It knows faces as they are in its training data, labelled by how others read them: other cameras, light, "
+    "ages and angles are read worse, and emotions that are rare in the data are often missed. So are profiles, "
+    "faces under 24 pixels and heavy shadow. It says what a face shows, not what a person feels."
 )
 
 
-def train_expression(
-    labelled: LabelledImages,
-    voted: LabelledImages | None,
-    geometry: Geometry | None,
+@dataclass(frozen=True)
+class Test:
+    """Where a finished model is measured.
+
+    Parameters
+    ----------
+    corpus : LabelledImages
+        Whole, so that pictures which also stand in Training can be told.
+    split : str or None
+        Which part of it.
+    command : str
+        What to type to measure it again; ``{model}`` stands for the model's name.
+    """
+
+    corpus: LabelledImages
+    split: str | None
+    command: str
+
+
+def train_model(
+    corpus: LabelledImages,
     recipe: Recipe,
     *,
     run: str | Path,
     out: str | Path,
     name: str,
-    picture: NDArray[np.uint8],
-    detector: Detector,
-    command: str,
+    others: Sequence[LabelledImages] = (),
+    geometry: Geometry | None = None,
+    detector: Detector | None = None,
+    tests: Sequence[Test] = (),
+    picture: NDArray[np.uint8] | None = None,
+    command: str = "",
+    cache: str | Path | None = None,
+    devices: int = 1,
+    log: str = "csv",
+    progress: Progress | None = None,
 ) -> ModelCard:
-    """Train an expression network on FER2013 and write it, calibrated and measured on PublicTest.
+    """Train a model on labelled pictures and write it, calibrated and measured.
 
     Parameters
     ----------
-    labelled, voted, geometry, recipe
-        See :func:`mien.training.fit.prepare`.
+    corpus : LabelledImages
+        What to learn from, all of it; a part is set aside to calibrate. Pictures without a label are left
+        out.
+    recipe : Recipe
     run : path
         Folder of the run: recipe, checkpoint, log. A run that was stopped goes on from there.
     out : path
-        Folder for ``NAME.onnx``, ``NAME.toml`` and ``NAME.npz``.
+        Folder for the file of weights ``NAME.onnx`` (classic models: ``NAME.skops``), the card
+        ``NAME.toml`` and the golden tensors ``NAME.npz``.
     name : str
         ``architecture.tag``.
-    picture : ndarray of shape (H, W, 3), uint8
-        RGB, with a face, free to share: it goes into the golden file.
-    detector : Detector
-        Finds that face, and aligns the pictures that the network is measured on.
+    others : sequence of LabelledImages, optional
+        The same pictures under further labellings; each becomes a head of a network.
+    geometry : Geometry, optional
+        Landmarks to cut by, and facial movements to learn beside the emotions.
+    detector : Detector, optional
+        Finds the landmarks where `geometry` has none, and aligns the pictures that the model is calibrated
+        and measured on. Without it pictures are taken as faces framed like the template.
+    tests : sequence of Test, optional
+        What to measure the model on; the numbers go into its card.
+    picture : ndarray of shape (H, W, 3), uint8, optional
+        RGB, with a face, free to share: it goes into the golden file. Faces of the data never do.
     command : str
         What was typed, for the card.
+    cache : path, optional
+        Folder in which crops are kept for the next run.
+    devices, log
+        See :func:`mien.training.fit.fit`.
+    progress : callable, optional
+        Called with the number of pictures cut, and of all.
 
     Returns
     -------
     ModelCard
     """
-    data = prepare(labelled, voted, geometry, recipe)
-    module = fit(data, recipe, run)
-    temperatures = calibrate(module, data, detector)
-    sources = [replace(FER2013, images=int((~data.held_out).sum()))]
-    sources += [replace(FERPLUS, images=sources[0].images)] if voted is not None else []
-    sources += [replace(GEOMETRY, images=int(geometry.found.sum()))] if geometry is not None else []
-    card = ModelCard(
+    corpora = [corpus, *others] if others else [labelled_rows(corpus)]
+    sizes = {len(one) for one in corpora}
+    if len(sizes) > 1:
+        raise bad_argument("others", allowed=f"the same {len(corpus)} pictures", given=sorted(sizes))
+    if get_architecture(recipe.arch).family == "classic":
+        from mien.training.classic import train_classic
+
+        file = train_classic(
+            corpora[0],
+            recipe,
+            out=out,
+            name=name,
+            detector=detector,
+            command=command,
+            cache=cache,
+            progress=progress,
+            picture=picture,
+        )
+        return measure(file, tests, detector, cache)
+    data = prepare(corpora, recipe, geometry=geometry, detector=detector, cache=cache, progress=progress)
+    module = fit(data, recipe, run, devices=devices, log=log)
+    temperatures = calibrate(module, data, detector if geometry is not None else None, corpora)
+    sources = [_source(one, int((~data.held_out).sum())) for one in corpora]
+    if geometry is not None:
+        sources.append(replace(GEOMETRY, images=int(geometry.found.sum())))
+    card = _card(recipe, name, temperatures, tuple(sources), command)
+    file = _export(module, card, out, picture, detector)
+    return measure(file, tests, detector, cache)
+
+
+def _source(corpus: LabelledImages, images: int) -> TrainingData:
+    use = "pictures and labels" if corpus.votes is None else "pictures and votes"
+    terms = corpus.terms or "as whoever gave the pictures says"
+    return TrainingData(corpus.name, terms, use, images)
+
+
+def _card(
+    recipe: Recipe,
+    name: str,
+    temperatures: dict[str, float],
+    sources: tuple[TrainingData, ...],
+    command: str,
+) -> ModelCard:
+    architecture = get_architecture(recipe.arch)
+    sequence = architecture.family == "sequence"
+    what = f"{recipe.frames} grey faces in order" if sequence else f"one {architecture.colour} face"
+    return ModelCard(
         name=name,
         task="expression",
-        summary=f"Displayed expression of one grey face of {recipe.size} x {recipe.size} px ({recipe.arch}).",
+        summary=f"Displayed expression of {what}, {recipe.size} x {recipe.size} px ({recipe.arch}).",
         licence="Apache-2.0",
         size_px=recipe.size,
-        colour="grey",
+        colour=architecture.colour,
         template=recipe.template,
         margin=recipe.margin,
+        frames=recipe.frames if sequence else 1,
         heads=tuple(Head(head, head, "logits", round(t, 4)) for head, t in temperatures.items()),
         trained_with=command,
-        training_data=tuple(sources),
+        training_data=sources,
         limits=LIMITS,
     )
-    network = store_as_bytes(module.network.eval())
-    landmarks = detector.detect(picture).landmarks_xy[:1]
+
+
+def _export(
+    module: ExpressionModule,
+    card: ModelCard,
+    out: str | Path,
+    picture: NDArray[np.uint8] | None,
+    detector: Detector | None,
+) -> Path:
+    """Write the network, with 8 bits a weight where that was tried, else 16."""
+    small = module.recipe.arch == "resnet"
+    network = store_as_bytes(module.network.eval()) if small else module.network.eval()
     spec = CropSpec(card.template, card.margin, card.size_px, card.colour)
-    export_expression(
+    landmarks = None
+    if picture is not None:
+        landmarks = None if detector is None else detector.detect(picture).landmarks_xy[:1]
+        crops = spec.cut_framed(picture)[None] if landmarks is None else spec.cut(picture, landmarks)
+    else:
+        crops = noise_crops(spec, 2)
+    if card.frames > 1:
+        crops = np.stack([np.roll(crops, i, axis=1) for i in range(card.frames)], axis=1)
+        landmarks = None
+    return export_expression(
         network,
         card,
         out,
-        spec.cut(picture, landmarks),
-        picture=picture,
+        crops,
+        picture=picture if landmarks is not None else None,
         landmarks_xy=landmarks,
-        storage="int8",
+        storage="int8" if small else "float16",
+        tolerance=1e-3 if small else 0.05,
     )
-    return measure_expression(Path(out) / f"{name}.onnx", [c for c in (voted, labelled) if c], detector)
 
 
-def measure_expression(file: Path, corpora: Sequence[LabelledImages], detector: Detector) -> ModelCard:
-    """Measure a written model on PublicTest and enter the numbers in its card.
+def noise_crops(spec: CropSpec, n: int) -> NDArray[np.uint8]:
+    """Return crops that show nothing, for golden tensors that may be shared: smooth noise, seeded.
+
+    Parameters
+    ----------
+    spec : CropSpec
+    n : int
+
+    Returns
+    -------
+    ndarray of shape (n, S, S) or (n, S, S, 3), uint8
+    """
+    random = np.random.default_rng(0)
+    planes = 3 if spec.colour == "rgb" else 1
+    coarse = random.normal(128, 50, (n, 6, 6, planes)).clip(0, 255).astype(np.uint8)
+    crops = [spec.cut_framed(one if planes == 3 else one[..., 0]) for one in coarse]
+    return np.stack(crops)
+
+
+def measure(
+    file: Path, tests: Sequence[Test], detector: Detector | None, cache: str | Path | None = None
+) -> ModelCard:
+    """Measure a written model and enter the numbers in its card.
 
     Parameters
     ----------
     file : Path
-        The ONNX file.
-    corpora : sequence of LabelledImages
-        Whole corpora, each with a PublicTest split.
-    detector : Detector
+        The file of weights.
+    tests : sequence of Test
+    detector : Detector, optional
         Aligns the pictures.
+    cache : path, optional
     """
     metrics: list[Metric] = []
-    for corpus in corpora:
-        votes = " --ferplus fer2013new.csv" if corpus.labels == FERPLUS8 else ""
-        command = f"mien evaluate fer2013.csv{votes} --split PublicTest --model {file.stem}"
-        model = load_model(file, labels=corpus.labels.key)
-        result = evaluate_model(model, corpus, split="PublicTest", detector=detector, missed="framed")
+    card = load_card(file.with_suffix(".toml"))
+    known = {head.labels for head in card.heads}
+    for test in tests:
+        key = test.corpus.labels.key
+        model = load_model(file, labels=key if key in known else None)
+        result = evaluate_model(
+            model, test.corpus, split=test.split, detector=detector, missed="framed", cache=cache
+        )
+        command = test.command.format(model=card.name)
         for label, report in (
             ("", result.all),
             (" without the pictures that also stand in Training", result.clean),
         ):
             if report is not None:
-                metrics += _numbers(report, f"{corpus.name} PublicTest{label}", corpus.rule, command)
-    card = replace(load_card(file.with_suffix(".toml")), metrics=tuple(metrics))
-    write_card(card, file.parent)
+                metrics += _numbers(report, f"{result.data}{label}", test.corpus.rule, command)
+    if metrics:
+        card = replace(card, metrics=tuple(metrics))
+        write_card(card, file.parent)
     return card
 
 
@@ -164,32 +279,57 @@ def _numbers(report: Report, data: str, rule: str, command: str) -> list[Metric]
     ]
 
 
-def calibrate(module: ExpressionModule, data: TrainingSet, detector: Detector) -> dict[str, float]:
-    """Fit the temperature of every head that ships on the part of Training that was set aside.
+def calibrate(
+    module: ExpressionModule, data: TrainingSet, detector: Detector | None, corpora: Sequence[LabelledImages]
+) -> dict[str, float]:
+    """Fit the temperature of every head of emotions on what was set aside.
 
-    The pictures are cut as they will be in use, by the landmarks of the detector: whoever calibrates on
-    better crops than those in use is too sure of himself.
+    Parameters
+    ----------
+    module : ExpressionModule
+    data : TrainingSet
+    detector : Detector, optional
+        Where the data were cut by other landmarks than those in use: the detector in use, by whose
+        landmarks they are cut again. Whoever calibrates on better crops is too sure of himself.
+    corpora : sequence of LabelledImages
+        Whose labels the heads stand for.
 
     Returns
     -------
     dict of str to float
-        By head, in the order in which they ship.
+        By head, in the order of the corpora.
     """
-    rows = torch.from_numpy(np.flatnonzero(data.held_out))
-    pictures = data.columns["picture"][rows]
+    samples = torch.from_numpy(np.flatnonzero(data.held_out))
+    rows = data.rows[samples]
+    pictures, aligned = data.pictures["picture"][rows], data.pictures["aligned"][rows]
     recipe = module.recipe
-    shapes = np.tile(pictures.shape[1:], (len(pictures), 1))
-    found = detected_geometry(list(pictures.numpy()), detector)
-    aligned, _ = crop_matrices(found, shapes, recipe.template, recipe.margin, recipe.size)
-    with torch.no_grad():
-        logits = module.network.eval()(cut(pictures, torch.from_numpy(aligned), recipe.size))
+    if detector is not None and pictures.ndim == 3 and max(pictures.shape[1:]) <= SMALL:
+        found = detected_geometry(list(pictures.numpy()), detector)
+        shapes = np.tile(pictures.shape[1:], (len(pictures), 1))
+        matrices, _ = crop_matrices(found, shapes, recipe.template, recipe.margin, recipe.size)
+        aligned = torch.from_numpy(matrices)
+    scores = _score(module, pictures, aligned)
     temperatures = {}
-    for head in EMOTION_HEADS:
-        if head in logits:
-            label = data.columns[head + "_label"][rows].numpy()
-            known = label >= 0
-            temperatures[head] = fit_temperature(logits[head].float().numpy()[known], label[known])
+    for corpus in corpora:
+        head = corpus.labels.key
+        label = data.targets[head + "_label"][samples].numpy()
+        known = label >= 0
+        enough = len(np.unique(label[known])) > 1
+        temperatures[head] = fit_temperature(scores[head].numpy()[known], label[known]) if enough else 1.0
     return temperatures
+
+
+@torch.no_grad()
+def _score(
+    module: ExpressionModule, pictures: Tensor, aligned: Tensor, batch: int = 256
+) -> dict[str, Tensor]:
+    """Return the logits of every head for pictures cut by their alignments."""
+    network = module.network.eval()
+    parts = [
+        network(cut_batch(pictures[i : i + batch], aligned[i : i + batch], module.recipe.size))
+        for i in range(0, len(pictures), batch)
+    ]
+    return {name: torch.cat([part[name] for part in parts]).float() for name in parts[0]}
 
 
 def store_as_bytes(network: nn.Module) -> nn.Module:

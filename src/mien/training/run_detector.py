@@ -15,16 +15,16 @@ from torch import Tensor, nn
 from mien.catalog import Metric, ModelCard, TrainingData, load_card
 from mien.faces.detect import Detector, PointDetector
 from mien.runtime import Session
+from mien.sources.fer2013 import TERMS as FER2013_TERMS
 from mien.training.detector import DetectorRecipe, FacePoint, fit_detector
 from mien.training.evaluate_detector import DetectorReport, evaluate_detector
 from mien.training.export import export_network, write_card
 from mien.training.material import Grey, Material, load_material
 from mien.training.metrics import wilson_interval
-from mien.training.run import FER2013
 
 BOXED = "photographs with a teacher's boxes"
 DETECTOR_DATA = {
-    "fer2013": ("FER2013", FER2013.terms, "faces with landmarks, pasted into scenes"),
+    "fer2013": ("FER2013", FER2013_TERMS, "faces with landmarks, pasted into scenes"),
     "faces_wild": (
         "muxspace/facial_expressions",
         "Apache-2.0 as stated there; many pictures from LFW: research use",

@@ -1,0 +1,132 @@
+"""Start a network from weights that are there: of a run's folder, or of a model's file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mien.catalog import find_model
+from mien.errors import ModelError
+from mien.training.runs import averaged_weights
+
+BatchNorm = nn.modules.batchnorm._BatchNorm
+
+
+def start_from(network: nn.Module, base: str, crops: Tensor) -> None:
+    """Load weights in place. Heads of label sets that the base does not have keep their random weights.
+
+    Parameters
+    ----------
+    network : ExpressionNetwork
+    base : str
+        Folder of a finished run, or a model's name or file.
+    crops : Tensor
+        Crops of the new data. A model's file has its normalisations folded into the convolutions; they are
+        taken apart again by how these crops look to each layer.
+
+    Raises
+    ------
+    ModelError
+        If the base is of another architecture.
+    SourceNotFoundError
+        If the folder holds no run.
+    """
+    if Path(base).is_dir():
+        weights = averaged_weights(base)
+        given = {
+            name.removeprefix("network."): value
+            for name, value in weights.items()
+            if name.startswith("network.")
+        }
+        _load(network, given, base)
+        return
+    _, path = find_model(base, "expression")
+    if path.suffix != ".onnx":
+        raise ModelError(f"{path} is no network: only a network can be trained further.")
+    _load(network, _unfold(network, _initializers(path)), base)
+    _set_up_norms(network, crops)
+
+
+def _load(network: nn.Module, given: dict[str, Tensor], base: str) -> None:
+    wanted = network.state_dict()
+    heads = {name for name in wanted if name.startswith("heads.")}
+    trunk = set(wanted) - heads
+    fitting = {name: v for name, v in given.items() if name in wanted and wanted[name].shape == v.shape}
+    missing = sorted(name for name in trunk - set(fitting) if not name.endswith("num_batches_tracked"))
+    if missing:
+        raise ModelError(
+            f"{base} cannot be trained further as this architecture: it lacks {missing[0]} "
+            f"({len(missing)} of {len(trunk)} weights do not fit). Choose the architecture it was made with."
+        )
+    network.load_state_dict({**wanted, **fitting})
+
+
+def _initializers(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the weights of a file by the names the network gave them, widened to float32."""
+    graph = onnx.load(path).graph
+    stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    weights: dict[str, NDArray[Any]] = {}
+    for name, value in stored.items():
+        if name.endswith(".bytes"):
+            whole = name.removesuffix(".bytes")
+            weights[whole] = value.astype(np.float32) * stored[whole + ".scale"]
+        elif name.endswith(".half"):
+            weights[name.removesuffix(".half")] = value.astype(np.float32)
+        elif not name.endswith(".scale"):
+            weights[name] = value
+    return {name.removeprefix("network."): value for name, value in weights.items()}
+
+
+def _unfold(network: nn.Module, stored: dict[str, NDArray[Any]]) -> dict[str, Tensor]:
+    """Give back to each normalisation the shift that the export folded into the convolution before it."""
+    given = {name: torch.from_numpy(np.array(value)) for name, value in stored.items()}
+    for name, layer in network.named_modules():
+        if not isinstance(layer, nn.Sequential):
+            continue
+        children = list(layer.named_children())
+        for (first, convolution), (second, norm) in zip(children, children[1:], strict=False):
+            if not isinstance(norm, BatchNorm):
+                continue
+            before = f"{name}.{first}.weight".lstrip(".")
+            after = f"{name}.{second}".lstrip(".")
+            shift = given.get(before + "_bias", given.get(before.removesuffix("weight") + "bias"))
+            if shift is not None and isinstance(convolution, nn.Conv2d | nn.Conv3d):
+                given[after + ".weight"] = torch.full_like(shift, 1.0)
+                given[after + ".bias"] = shift
+                given[after + ".running_mean"] = torch.zeros_like(shift)
+                given[after + ".running_var"] = torch.full_like(shift, 1.0 - norm.eps)
+    return given
+
+
+@torch.no_grad()
+def _set_up_norms(network: nn.Module, crops: Tensor) -> None:
+    """Let every normalisation subtract and divide by what it sees, and give both back as its own weights.
+
+    The network answers as before; in training, where a batch's own statistics are used, it now does too.
+    """
+    seen: dict[BatchNorm, tuple[Tensor, Tensor]] = {}
+
+    def look(norm: nn.Module, inputs: tuple[Tensor, ...], _: Tensor) -> None:
+        axes = (0, *range(2, inputs[0].ndim))
+        seen[norm] = inputs[0].mean(dim=axes), inputs[0].var(dim=axes, correction=0)  # type: ignore[index]  # a BatchNorm
+
+    handles = [m.register_forward_hook(look) for m in network.modules() if isinstance(m, BatchNorm)]
+    training = network.training
+    network.eval()(crops)
+    network.train(training)
+    for handle in handles:
+        handle.remove()
+    for norm, (mean, variance) in seen.items():
+        assert norm.running_mean is not None and norm.running_var is not None  # all of ours track
+        old_mean, old_deviation = norm.running_mean.clone(), (norm.running_var + norm.eps).sqrt()
+        deviation = (variance + norm.eps).sqrt()
+        norm.bias += norm.weight * (mean - old_mean) / old_deviation
+        norm.weight *= deviation / old_deviation
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)

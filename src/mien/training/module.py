@@ -1,0 +1,172 @@
+"""What an expression network learns by: losses, schedule, and what is measured meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mien.training.architectures import get_architecture
+from mien.training.augment import Augment, Augmentation, cut
+from mien.training.data import MOVEMENTS
+from mien.training.networks import ExpressionNetwork
+from mien.training.recipe import Recipe
+
+
+class ExpressionModule(L.LightningModule):
+    """Losses, optimiser and what is measured while training.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    heads : dict of str to int
+        Heads of the network: label sets, and "blendshapes".
+    mirrored : list of int
+        For each blend shape, the column it becomes in a mirrored picture.
+    weight : dict of str to Tensor of shape (k,), optional
+        By head, the weight of each class, where rare ones count more.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        heads: dict[str, int],
+        mirrored: list[int],
+        weight: dict[str, Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.sequence = get_architecture(recipe.arch).family == "sequence"
+        network = ExpressionNetwork(
+            recipe.arch, heads, size=recipe.size, dropout=recipe.dropout, weights=recipe.pretrained
+        )
+        self.network = network if self.sequence else network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the keyword alone
+        self.augment = Augment(recipe.size, Augmentation.preset(recipe.augment))
+        self.mirrored = mirrored
+        self.weight = weight or {}
+        self.best = {name: 0.0 for name in heads if name != MOVEMENTS}
+
+    def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            whole = torch.rand(len(batch["picture"]), device=self.device) < self.recipe.whole
+            whole = whole.view(-1, *[1] * (batch["whole"].ndim - 1))
+            matrix = torch.where(whole, batch["whole"], batch["aligned"])
+            crops, flip = self.augment(batch["picture"], matrix)
+            share, other = self._pairs(len(crops))
+            mixed = crops if other is None else share * crops + (1 - share) * crops[other]
+        scores = self.network(mixed)
+        loss = crops.new_zeros(())
+        for name, logits in scores.items():
+            each = self._losses(name, logits.float(), batch, flip)
+            if other is not None:
+                turned = {key: value[other] for key, value in batch.items()}
+                each = share * each + (1 - share) * self._losses(name, logits.float(), turned, flip[other])
+            loss = loss + each.mean()
+        self.log("loss", loss, on_step=False, on_epoch=True, prog_bar=True)
+        return loss
+
+    def _pairs(self, n: int) -> tuple[float, Tensor | None]:
+        """Draw how much of each face remains, and with which other it is mixed."""
+        if not self.recipe.mixup:
+            return 1.0, None
+        share = float(torch.distributions.Beta(self.recipe.mixup, self.recipe.mixup).sample())
+        return share, torch.randperm(n, device=self.device)
+
+    def _losses(self, head: str, logits: Tensor, batch: dict[str, Tensor], flip: Tensor) -> Tensor:
+        weight, target = batch[head + "_weight"], batch[head]
+        if head == MOVEMENTS:
+            target = torch.where(flip[:, None], target[:, self.mirrored], target)
+            each = F.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(1)
+            return each * weight * self.recipe.blendshapes
+        classes = self.weight.get(head)
+        classes = None if classes is None else classes.to(logits.device)
+        smoothing = 0.0 if target.is_floating_point() else self.recipe.smoothing
+        each = F.cross_entropy(logits, target, weight=classes, reduction="none", label_smoothing=smoothing)
+        return each * weight
+
+    def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
+        scores = self.network(cut_batch(batch["picture"], batch["aligned"], self.recipe.size))
+        total, count = torch.zeros((), device=self.device), 0
+        for head in self.best:
+            label = batch[head + "_label"]
+            known = label >= 0
+            right = (scores[head].argmax(1) == label)[known].float()
+            n = int(known.sum())
+            if n:
+                total, count = total + right.sum(), count + n
+                self.log(f"{head}_accuracy", right.mean(), prog_bar=True, batch_size=n, sync_dist=True)
+        if count:
+            self.log("accuracy", total / count, batch_size=count, sync_dist=True)
+
+    def on_train_epoch_start(self) -> None:
+        """Decide, for transfer, which part of the backbone learns in this epoch."""
+        if get_architecture(self.recipe.arch).backbone:
+            thaw(self.network.trunk, learning=self.current_epoch >= self.recipe.head_epochs)
+
+    def configure_optimizers(self) -> Any:
+        decay = [p for p in self.network.parameters() if p.ndim > 1]
+        plain = [p for p in self.network.parameters() if p.ndim <= 1]
+        groups = [
+            {"params": decay, "weight_decay": self.recipe.weight_decay},
+            {"params": plain, "weight_decay": 0.0},
+        ]
+        rate = self.recipe.learning_rate
+        if self.recipe.optimiser == "sgd":
+            optimiser: torch.optim.Optimizer = torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True)
+        else:
+            optimiser = torch.optim.AdamW(groups, lr=rate)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser,
+            rate,
+            total_steps=max(2, int(self.trainer.estimated_stepping_batches)),
+            pct_start=0.15,
+            cycle_momentum=False,
+            final_div_factor=1e3,
+        )
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def cut_batch(pictures: Tensor, matrix: Tensor, size: int) -> Tensor:
+    """Cut crops by their alignment, without any disturbance.
+
+    Parameters
+    ----------
+    pictures : Tensor of shape (n, H, W), (n, H, W, 3) or (n, t, H, W), uint8
+    matrix : Tensor of shape (n, 2, 3), or (n, t, 2, 3) for sequences
+        Picture to crop.
+    size : int
+        Side of the crops in pixels.
+
+    Returns
+    -------
+    Tensor of shape (n, S, S), (n, S, S, 3) or (n, t, S, S), float32
+    """
+    if matrix.ndim == 4:
+        n, t = pictures.shape[:2]
+        return cut(pictures.flatten(0, 1), matrix.flatten(0, 1), size).reshape(n, t, size, size)
+    if pictures.ndim == 4:
+        planes = pictures.permute(3, 0, 1, 2)
+        return torch.stack([cut(plane, matrix, size) for plane in planes], dim=-1)
+    return cut(pictures, matrix, size)
+
+
+def thaw(trunk: nn.Module, *, learning: bool) -> None:
+    """Let the upper half of a backbone learn, or none of it; what does not learn keeps its statistics.
+
+    Parameters
+    ----------
+    trunk : Module
+    learning : bool
+        False while only the heads learn.
+    """
+    parameters = list(trunk.parameters())
+    lower = len(parameters) // 2
+    for i, parameter in enumerate(parameters):
+        parameter.requires_grad_(learning and i >= lower)
+    for layer in trunk.modules():
+        own = list(layer.parameters(recurse=False))
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and not any(p.requires_grad for p in own):
+            layer.eval()

@@ -1,0 +1,144 @@
+"""Everything that decides a training run, besides the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from mien.errors import bad_argument, unknown_name
+from mien.training.architectures import get_architecture
+
+OPTIMISERS = ("sgd", "adamw")
+BALANCES = ("none", "loss", "sampling")
+PRECISIONS = ("bf16-mixed", "16-mixed", "32-true")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an expression network is trained. Make one with :func:`recipe_for`.
+
+    Parameters
+    ----------
+    arch : str
+        See :func:`mien.training.architectures.list_architectures`.
+    size : int
+        Side of the crops in pixels.
+    template, margin
+        How faces are cut; see :mod:`mien.faces.align`.
+    frames, step, hop : int
+        For sequences: pictures a window, every which is taken, and every which labelled picture ends a
+        window; see :func:`mien.sources.labelled.sequence_windows`.
+    epochs, batch, seed : int
+    optimiser : {"sgd", "adamw"}
+        SGD with Nesterov momentum 0.9, or AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101).
+    learning_rate : float
+        Largest rate of the one-cycle schedule (Smith and Topin 2018, arXiv 1708.07120).
+    weight_decay : float
+    dropout : float
+        Share of the features hidden from the heads while training.
+    smoothing : float
+        Label smoothing of the single labels; votes need none.
+    mixup : float
+        Parameter of the Beta distribution by which pairs of faces are mixed (Zhang et al. 2018, arXiv
+        1710.09412); 0 for none.
+    balance : {"none", "loss", "sampling"}
+        What is done for rare emotions: nothing; a weight by the effective number of samples (Cui et al.
+        2019, arXiv 1901.05555); or each emotion drawn equally often.
+    augment : str
+        A preset of :class:`mien.training.augment.Augmentation`.
+    whole : float
+        Share of the copies that are cut as the picture is, not by landmarks, so that ready-cropped
+        faces work too.
+    blendshapes : float
+        Weight of predicting facial movements as an auxiliary task, where the geometry has them.
+    average : float
+        Decay of the running average of the weights, which is what is kept.
+    held_out : float
+        Share set aside to follow the run and to calibrate. Which pictures these are depends on the seed: a
+        run that goes on from another's weights must keep it.
+    patience : int
+        Epochs without improvement on what is set aside after which the run ends; 0 for never.
+    precision : {"bf16-mixed", "16-mixed", "32-true"}
+    base : str
+        What the weights start from: a run's folder, or a model's file or name; empty for none.
+    pretrained : str
+        For transfer: "hub", a file of weights, or empty for random ones.
+    head_epochs : int
+        For transfer: epochs in which only the heads learn; after them the upper half of the backbone
+        learns too.
+    """
+
+    arch: str = "resnet"
+    size: int = 44
+    template: str = "fer2013-mean"
+    margin: float = -1 / 24
+    frames: int = 1
+    step: int = 1
+    hop: int = 1
+    epochs: int = 50
+    batch: int = 128
+    seed: int = 0
+    optimiser: str = "sgd"
+    learning_rate: float = 0.1
+    weight_decay: float = 5e-4
+    dropout: float = 0.3
+    smoothing: float = 0.1
+    mixup: float = 0.0
+    balance: str = "none"
+    augment: str = "default"
+    whole: float = 0.25
+    blendshapes: float = 2.0
+    average: float = 0.999
+    held_out: float = 0.05
+    patience: int = 0
+    precision: str = "bf16-mixed"
+    base: str = ""
+    pretrained: str = ""
+    head_epochs: int = 0
+
+    def __post_init__(self) -> None:
+        for name, allowed in {
+            "optimiser": OPTIMISERS,
+            "balance": BALANCES,
+            "precision": PRECISIONS,
+        }.items():
+            if getattr(self, name) not in allowed:
+                raise unknown_name(name, str(getattr(self, name)), allowed)
+        for name in ("size", "frames", "step", "hop", "epochs", "batch"):
+            if getattr(self, name) < 1:
+                raise bad_argument(name, allowed="a whole number from 1", given=getattr(self, name))
+        for name in ("dropout", "smoothing", "whole", "average", "held_out"):
+            if not 0 <= getattr(self, name) < 1:
+                raise bad_argument(name, allowed="from 0, and below 1", given=getattr(self, name))
+        for name in ("learning_rate", "weight_decay", "mixup", "blendshapes", "patience", "head_epochs"):
+            if getattr(self, name) < 0:
+                raise bad_argument(name, allowed="0 or more", given=getattr(self, name))
+
+
+FINE_TUNING = {"epochs": 12, "learning_rate": 0.01, "average": 0.98, "held_out": 0.15, "batch": 32}
+"""What differs where a few hundred pictures of one's own are learned, starting from a finished model."""
+
+
+def recipe_for(arch: str, **changes: Any) -> Recipe:
+    """Return the recipe of an architecture, with changes of one's own.
+
+    Parameters
+    ----------
+    arch : str
+    **changes
+        Fields of :class:`Recipe`; those that are None are left at their defaults.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such architecture, or no such field.
+    """
+    one = get_architecture(arch)
+    known = {field.name for field in fields(Recipe)}
+    for name in changes:
+        if name not in known:
+            raise unknown_name("field of a recipe", name, known)
+    chosen = {name: value for name, value in changes.items() if value is not None}
+    small = FINE_TUNING if chosen.get("base") else {}
+    frames = {"frames": 8} if one.family == "sequence" else {}
+    return replace(Recipe(arch=one.name, size=one.size), **{**frames, **one.defaults, **small, **chosen})

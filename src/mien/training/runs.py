@@ -1,0 +1,133 @@
+"""A run's folder: the recipe, the checkpoint of the last epoch, the log; and the trainer that writes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, Logger
+from torch import Tensor
+
+from mien.errors import SourceNotFoundError, bad_argument, require
+
+
+def averaged_weights(folder: str | Path) -> dict[str, Tensor]:
+    """Return the averaged weights of a run's last checkpoint, also of a run that was finished before.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If the folder holds no checkpoint.
+    """
+    if not (Path(folder) / "last.ckpt").is_file():
+        raise SourceNotFoundError(f"{folder} holds no run: there is no last.ckpt in it.")
+    checkpoint = torch.load(Path(folder) / "last.ckpt", map_location="cpu", weights_only=True)
+    weights: dict[str, Tensor] = checkpoint["state_dict"]
+    return weights
+
+
+def open_run(folder: str | Path, recipe: Any) -> str | None:
+    """Enter a recipe in a run's folder, or check that it is the one entered before.
+
+    Parameters
+    ----------
+    folder : path
+    recipe : dataclass
+        Of plain values with defaults; a field that a run of an earlier version did not know counts as its
+        default.
+
+    Returns
+    -------
+    str or None
+        The checkpoint to go on from, if there is one.
+
+    Raises
+    ------
+    ArgumentError
+        If the folder holds a run with another recipe.
+    """
+    path = Path(folder) / "recipe.json"
+    ours = asdict(recipe)
+    if path.exists():
+        theirs = asdict(type(recipe)()) | json.loads(path.read_text())
+        different = sorted(key for key in ours | theirs if ours.get(key) != theirs.get(key))
+        if different:
+            raise bad_argument(
+                "folder",
+                allowed=f"empty, or of a run with the same recipe ({', '.join(different)} differs)",
+                given=str(folder),
+            )
+    else:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(ours, indent=2))
+    last = Path(folder) / "last.ckpt"
+    return str(last) if last.exists() else None
+
+
+def make_trainer(
+    folder: str | Path,
+    epochs: int,
+    average: float,
+    callbacks: Sequence[L.Callback] = (),
+    *,
+    clip: float | None = None,
+    precision: str = "bf16-mixed",
+    devices: int = 1,
+    log: str = "csv",
+    thaws: bool = False,
+) -> L.Trainer:
+    """Make the trainer that every run uses: averaged weights, a checkpoint an epoch, a log.
+
+    Parameters
+    ----------
+    folder : path
+    epochs : int
+    average : float
+        Decay of the running average of the weights.
+    callbacks : sequence of lightning.Callback, optional
+    clip : float, optional
+        Largest norm of the gradient.
+    precision : str
+        As Lightning names it.
+    devices : int
+        Processes or accelerators.
+    log : {"csv", "tensorboard"}
+    thaws : bool
+        Whether what learns changes during the run.
+    """
+    strategy = "auto" if devices == 1 else "ddp_spawn_find_unused_parameters_true" if thaws else "ddp_spawn"
+    return L.Trainer(
+        accelerator="auto",
+        devices=devices,
+        strategy=strategy,
+        precision=precision,  # type: ignore[arg-type]  # one of the recipe's
+        max_epochs=epochs,
+        default_root_dir=folder,
+        logger=_logger(folder, log),
+        callbacks=[
+            EMAWeightAveraging(decay=average),
+            ModelCheckpoint(folder, filename="last", enable_version_counter=False),
+            *callbacks,
+        ],
+        gradient_clip_val=clip,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+        use_distributed_sampler=False,
+    )
+
+
+def _logger(folder: str | Path, kind: str) -> Logger:
+    if kind == "csv":
+        return CSVLogger(folder, name="log")
+    if kind != "tensorboard":
+        raise bad_argument("log", allowed="'csv' or 'tensorboard'", given=kind)
+    require("tensorboard", purpose="A log for TensorBoard", extra="tensorboard")
+    from lightning.pytorch.loggers import TensorBoardLogger
+
+    return TensorBoardLogger(folder, name="log")

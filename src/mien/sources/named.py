@@ -35,7 +35,7 @@ _JAFFE_NAME = re.compile(r"([A-Z]{2})\.([A-Z]{2})\d+\.\d+\.\w+", re.IGNORECASE)
 _KDEF_NAME = re.compile(
     rf"([AB])([FM])(\d\d)({'|'.join(KDEF_CODES)})({'|'.join(KDEF_ANGLES)})\.\w+", re.IGNORECASE
 )
-_KDEF_SHORT = re.compile(r"([AB])([FM])(\d\d)[A-Z]{0,4}\.\w+", re.IGNORECASE)
+_KDEF_SHORT = re.compile(r"([AB])([FM])(\d\d)[A-Z]\.\w+", re.IGNORECASE)
 """The real set has two names without an emotion, AF31V.JPG and AM31H.JPG."""
 
 

@@ -98,7 +98,7 @@ def _official(corpus: LabelledImages) -> NDArray[np.str_]:
 
 
 def _units(corpus: LabelledImages, by: str) -> NDArray[np.int64]:
-    """Give pictures that may not be divided the same number: equal ones, and those of a sequence or person."""
+    """Give the same number to what may not be divided: equal pictures, and those of a sequence or person."""
     columns = {"stratified": (), "sequence": ("sequence",), "subject": ("sequence", "subject")}[by]
     named = getattr(corpus, by, None) if columns else None
     if columns and (named is None or not (named != "").any()):

@@ -1,17 +1,32 @@
 """A run learns, goes on where it stopped, and keeps what is set aside out of what is learned."""
 
-from dataclasses import replace
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
 from lightning import Callback
 
-from mien.errors import ArgumentError, SourceNotFoundError
+from mien.errors import ArgumentError, SourceNotFoundError, UnknownNameError
 from mien.labels import EKMAN7, FERPLUS8
-from mien.sources.labelled import LabelledImages, duplicate_groups
-from mien.training.data import Geometry
-from mien.training.fit import Recipe, fit, open_run, prepare
+from mien.sources.labelled import LabelledImages
+from mien.training.data import prepare
+from mien.training.fit import fit
+from mien.training.geometry import Geometry
+from mien.training.recipe import Recipe, recipe_for
+from mien.training.runs import open_run
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Checkpoint directory"),  # it is not empty: that is the point
+    pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:FutureWarning"),  # inside Lightning
+    pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:DeprecationWarning"),
+]
 
 QUICK = Recipe(epochs=1, batch=32, average=0.5, held_out=0.2, learning_rate=0.05, dropout=0.0)
 
@@ -48,30 +63,6 @@ def geometry(n):
     )
 
 
-def test_prepare_makes_a_head_for_everything_there_is_to_learn():
-    pictures, label = stripes(40)
-    plain = prepare(corpus(pictures, label), None, None, QUICK)
-    full = prepare(corpus(pictures, label), voted(pictures, label), geometry(40), QUICK)
-    assert plain.heads == {"ekman7": 7}
-    assert full.heads == {"ekman7": 7, "ferplus8": 8, "blendshapes": 2}
-    assert full.mirrored == [1, 0]
-    np.testing.assert_allclose(full.columns["ferplus8"].sum(1), 1)
-
-
-def test_prepare_keeps_identical_pictures_on_one_side():
-    pictures, label = stripes(60)
-    pictures[30:] = pictures[:30]
-    data = prepare(corpus(pictures, label), None, None, QUICK)
-    groups = duplicate_groups(pictures)
-    assert not set(groups[data.held_out]) & set(groups[~data.held_out])
-
-
-def test_prepare_takes_nothing_but_training():
-    pictures, label = stripes(12)
-    with pytest.raises(ArgumentError, match="Training"):
-        prepare(corpus(pictures, label, split="PublicTest"), None, None, QUICK)
-
-
 class StopAfter(Callback):
     """Ends a run early, as a cut of power would, after its checkpoint is written."""
 
@@ -84,13 +75,10 @@ class StopAfter(Callback):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:Checkpoint directory")  # it is not empty: that is the point
-@pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:FutureWarning")  # inside Lightning
-@pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:DeprecationWarning")
 def test_a_run_learns_and_resumes(tmp_path):
     recipe = replace(QUICK, epochs=6)
     pictures, label = stripes(320)
-    data = prepare(corpus(pictures, label), voted(pictures, label), geometry(320), recipe)
+    data = prepare([voted(pictures, label), corpus(pictures, label)], recipe, geometry=geometry(320))
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         fit(data, recipe, tmp_path, [StopAfter(1)])
     stopped = torch.load(tmp_path / "last.ckpt", weights_only=True)
@@ -117,7 +105,138 @@ def test_a_folder_with_another_recipe_is_refused(tmp_path):
 
 
 def test_a_base_that_is_no_run_is_refused(tmp_path):
+    (tmp_path / "nothing").mkdir()
     pictures, label = stripes(40)
     recipe = replace(QUICK, base=str(tmp_path / "nothing"))
     with pytest.raises(SourceNotFoundError, match="nothing"):
-        fit(prepare(corpus(pictures, label), None, None, recipe), recipe, tmp_path / "run")
+        fit(prepare([corpus(pictures, label)], recipe), recipe, tmp_path / "run")
+
+
+def test_a_run_of_an_earlier_version_goes_on(tmp_path):
+    plain = asdict(QUICK)
+    for field in ("mixup", "frames", "balance"):  # which it did not know
+        del plain[field]
+    (tmp_path / "recipe.json").write_text(json.dumps(plain))
+    assert open_run(tmp_path, QUICK) is None
+    with pytest.raises(ArgumentError, match="mixup differs"):
+        open_run(tmp_path, replace(QUICK, mixup=0.2))
+
+
+OPTIONS = [
+    {"arch": "cnn", "mixup": 0.2, "balance": "loss", "epochs": 15},
+    {"arch": "mini-xception", "balance": "sampling", "patience": 3, "epochs": 20},
+    {"arch": "vit", "augment": "strong", "epochs": 8},
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", OPTIONS, ids=[one["arch"] for one in OPTIONS])
+def test_every_option_learns(options, tmp_path):
+    changes = {"epochs": 5, "batch": 32, "average": 0.5, "held_out": 0.2, "dropout": 0.0, **options}
+    recipe = recipe_for(changes.pop("arch"), **changes)
+    pictures, label = stripes(320)
+    module = fit(prepare([corpus(pictures, label)], recipe), recipe, tmp_path)
+    fresh, truth = stripes(100, seed=9)
+    with torch.no_grad():
+        scores = module.network(torch.from_numpy(fresh).float()[:, : recipe.size, : recipe.size])
+    assert (scores["ekman7"].argmax(1).numpy() == truth).mean() > 0.9
+    epochs = torch.load(tmp_path / "last.ckpt", weights_only=True)["epoch"] + 1
+    assert epochs <= recipe.epochs if recipe.patience else epochs == recipe.epochs
+
+
+def moving(n, seed=0):
+    """Sequences of stripes that move up (happiness) or down (sadness); single frames look alike."""
+    rng = np.random.default_rng(seed)
+    way, start = rng.integers(0, 2, n), rng.uniform(0, 6.28, n)
+    shift = start[:, None] + np.where(way, 0.8, -0.8)[:, None] * np.arange(6)
+    wave = 128 + 80 * np.sin(np.arange(48) * 0.5 + shift[..., None])
+    pictures = np.broadcast_to(wave[..., None], (n, 6, 48, 48)) + rng.normal(0, 5, (n, 6, 48, 48))
+    label = np.full((n, 6), -1)
+    label[:, -1] = np.where(way, EKMAN7.index("sadness"), EKMAN7.index("happiness"))
+    one = corpus(pictures.clip(0, 255).astype(np.uint8).reshape(-1, 48, 48), label.ravel())
+    return replace(one, sequence=np.arange(n).repeat(6).astype(str), position=np.tile(np.arange(6), n))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", ["gru", "convlstm", "timedelay"])
+def test_sequence_networks_learn_what_only_motion_tells(arch, tmp_path):
+    settings = {"epochs": 12, "batch": 16, "average": 0.5, "held_out": 0.1, "augment": "none", "frames": 6}
+    recipe = recipe_for(arch, **settings, dropout=0.0, whole=0.0)
+    module = fit(prepare([moving(240)], recipe), recipe, tmp_path)
+    fresh = moving(60, seed=3)
+    windows = torch.from_numpy(fresh.images.reshape(-1, 6, 48, 48)).float()
+    with torch.no_grad():
+        answer = module.network(windows)["ekman7"].argmax(1).numpy()
+    assert (answer == fresh.label.reshape(-1, 6)[:, -1]).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"optimiser": "adam"}, UnknownNameError, "adamw"),
+        ({"balance": "all"}, UnknownNameError, "balance"),
+        ({"epochs": 0}, ArgumentError, "epochs"),
+        ({"dropout": 1.0}, ArgumentError, "dropout"),
+        ({"mixup": -1.0}, ArgumentError, "mixup"),
+        ({"epoch": 3}, UnknownNameError, "'epochs'"),
+    ],
+)
+def test_recipes_that_make_no_sense(changes, error, message):
+    with pytest.raises(error, match=message):
+        recipe_for("resnet", **changes)
+
+
+def test_recipes_follow_the_architecture_then_the_user():
+    assert recipe_for("resnet") == Recipe()
+    assert recipe_for("cnn").optimiser == "adamw" and recipe_for("cnn").size == 48
+    assert recipe_for("cnn", optimiser="sgd", seed=None).optimiser == "sgd"
+    assert recipe_for("gru").frames > 1 and recipe_for("gru", frames=4).frames == 4
+    assert recipe_for("resnet", base="x").epochs < recipe_for("resnet").epochs
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+from test_fit import QUICK, corpus, stripes
+from dataclasses import replace
+from mien.training.data import prepare
+from mien.training.fit import fit
+
+if __name__ == "__main__":
+    recipe = replace(QUICK, epochs={epochs}, batch=16)
+    pictures, label = stripes(200)
+    fit(prepare([corpus(pictures, label)], recipe), recipe, {folder!r}, devices={devices})
+    print("finished")
+"""
+
+
+def script(tmp_path, **values):
+    path = tmp_path / "train.py"
+    path.write_text(SCRIPT.format(tests=os.path.dirname(__file__), folder=str(tmp_path / "run"), **values))
+    return [sys.executable, str(path)]
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_where_its_last_epoch_ended(tmp_path):
+    command = script(tmp_path, epochs=40, devices=1)
+    checkpoint = tmp_path / "run" / "last.ckpt"
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and first.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(first.pid, signal.SIGKILL)
+    assert first.wait() == -signal.SIGKILL, "it was killed while it ran"
+    stopped = torch.load(checkpoint, weights_only=True)["epoch"]
+    assert stopped < 39
+    second = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "finished" in second.stdout and "Restored all states" in second.stderr
+    assert torch.load(checkpoint, weights_only=True)["epoch"] == 39
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_batch(tmp_path):
+    done = subprocess.run(script(tmp_path, epochs=2, devices=2), capture_output=True, text=True, check=True)
+    assert "finished" in done.stdout
+    finished = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
+    assert finished["epoch"] == 1
+    assert finished["global_step"] == 2 * (160 // 16 // 2), "each of the two took every other batch"

@@ -36,7 +36,11 @@ def network(name):
 
 
 def test_the_table_has_all_families():
-    assert {get_architecture(name).family for name in list_architectures()} == {"classic", "still", "sequence"}
+    assert {get_architecture(name).family for name in list_architectures()} == {
+        "classic",
+        "still",
+        "sequence",
+    }
     assert list_architectures() == sorted(ARCHITECTURES)
     assert set(list_architectures("sequence")) == {"gru", "lstm", "convlstm", "timedelay"}
     assert get_architecture("timm:resnet18").backbone == "resnet18"

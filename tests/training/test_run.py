@@ -7,14 +7,17 @@ import pytest
 import torch
 from torch import nn
 
+import mien
 from mien.catalog import load_card
-from mien.faces.align import TEMPLATES
+from mien.faces.align import TEMPLATES, CropSpec
 from mien.faces.faces import Faces
 from mien.labels import EKMAN7, FERPLUS8
 from mien.models import load_model
 from mien.sources.labelled import LabelledImages
-from mien.training.fit import Recipe
-from mien.training.run import store_as_bytes, train_expression
+from mien.training.cards import noise_crops
+from mien.training.recipe import Recipe, recipe_for
+from mien.training.run import Test as Measured
+from mien.training.run import store_as_bytes, train_model
 
 
 class Framed:
@@ -54,16 +57,23 @@ def corpora(n=120):
 def test_a_trained_model_is_a_file_with_a_card(tmp_path):
     labelled, voted = corpora()
     picture = np.random.default_rng(1).integers(0, 256, (90, 90, 3)).astype(np.uint8)
-    card = train_expression(
-        labelled,
-        voted,
-        None,
+    learned = [one.select(one.split == "Training") for one in (voted, labelled)]
+    votes = " --ferplus fer2013new.csv"
+    card = train_model(
+        learned[0],
         Recipe(epochs=1, batch=16, average=0.5, held_out=0.2),
         run=tmp_path / "run",
         out=tmp_path / "out",
         name="resnet.test",
+        others=learned[1:],
         picture=picture,
         detector=Framed(),
+        tests=[
+            Measured(
+                voted, "PublicTest", f"mien evaluate fer2013.csv{votes} --split PublicTest --model {{model}}"
+            ),
+            Measured(labelled, "PublicTest", "mien evaluate fer2013.csv --split PublicTest --model {model}"),
+        ],
         command="mien train",
     )
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
@@ -105,3 +115,53 @@ def test_rounded_weights_have_256_levels_for_each_channel():
             assert len(channel.unique()) <= 255
             assert (channel - was).abs().max() <= was.abs().max() / 254 + 1e-7
     torch.testing.assert_close(network[1].weight, before[2], msg="small layers are left alone")
+
+
+def faces(n):
+    """Pictures of level stripes and of upright ones, with noise; whole photographs, not crops."""
+    random = np.random.default_rng(0)
+    level = np.arange(n) % 2
+    wave = 60 * np.sin(np.arange(90) * 0.5)
+    pictures = np.where(level[:, None, None], wave[None, :, None], wave[None, None, :])
+    pictures = (pictures + 128 + random.normal(0, 10, (n, 90, 90))).clip(0, 255).astype(np.uint8)
+    label = np.where(level, EKMAN7.index("happiness"), EKMAN7.index("anger"))
+    split, source = np.full(n, ""), np.arange(n).astype(str)
+    return LabelledImages("stripes", EKMAN7, list(pictures), label, split, source, terms="made up")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:FutureWarning")  # inside Lightning
+@pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:Checkpoint directory")
+@pytest.mark.parametrize("arch", ["svm-hog", "cnn", "convlstm"])
+def test_every_family_ends_in_a_file_that_analyzes_a_photograph(arch, tmp_path):
+    corpus = faces(120)
+    if arch == "convlstm":
+        corpus = replace(corpus, sequence=np.arange(120).astype(str), position=np.arange(120))
+    changes = {
+        "epochs": 4,
+        "batch": 16,
+        "average": 0.5,
+        "held_out": 0.2,
+        "frames": 3 if arch == "convlstm" else 1,
+    }
+    recipe = recipe_for(arch, **changes)
+    out = tmp_path / "out"
+    measured = [Measured(corpus, None, "typed")]
+    card = train_model(corpus, recipe, run=tmp_path / "run", out=out, name=f"{arch}.own", tests=measured)
+    file = out / f"{arch}.own.{card.format}"
+    assert load_card(file.with_suffix(".toml")) == card and card.metrics[0].n == 120
+    assert card.training_data[0].terms == "made up"
+    model = load_model(file)
+    readings = mien.Analyzer(model=model).analyze(corpus.images[0])
+    assert readings.model == card.name
+    with np.load(file.with_suffix(".npz")) as golden:
+        assert not any((picture == crop).all() for picture in corpus.images for crop in golden["crops"])
+
+
+@pytest.mark.parametrize("colour", ["grey", "rgb"])
+def test_golden_crops_show_nobody(colour):
+    spec = CropSpec("fer2013-mean", 0.0, 30, colour)
+    crops = noise_crops(spec, 3)
+    assert crops.shape == ((3, 30, 30, 3) if colour == "rgb" else (3, 30, 30)) and crops.std() > 10
+    assert (crops == noise_crops(spec, 3)).all()

@@ -17,6 +17,7 @@ from mien.cli.analyze import analyze
 from mien.cli.demo import demo
 from mien.cli.detector import evaluate_detector, train_detector
 from mien.cli.evaluate import evaluate
+from mien.cli.landmarks import train_landmarks
 from mien.cli.models import models
 from mien.cli.train import train
 from mien.errors import MienError
@@ -35,6 +36,7 @@ for command in (analyze, demo, models, evaluate, train):
     app.command()(command)
 app.command("train-detector")(train_detector)
 app.command("evaluate-detector")(evaluate_detector)
+app.command("train-landmarks")(train_landmarks)
 
 
 def _print_version(wanted: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from mien.errors import bad_argument, unknown_name
@@ -116,7 +117,8 @@ class Recipe:
 
 
 FINE_TUNING = {"epochs": 12, "learning_rate": 0.01, "average": 0.98, "held_out": 0.15, "batch": 32}
-"""What differs where a few hundred pictures of one's own are learned, starting from a finished model."""
+"""What differs where a finished model goes on with a few hundred pictures of one's own. Whoever goes on from
+the folder of a run has its data, and the architecture's recipe holds."""
 
 
 def recipe_for(arch: str, **changes: Any) -> Recipe:
@@ -139,6 +141,7 @@ def recipe_for(arch: str, **changes: Any) -> Recipe:
         if name not in known:
             raise unknown_name("field of a recipe", name, known)
     chosen = {name: value for name, value in changes.items() if value is not None}
-    small = FINE_TUNING if chosen.get("base") else {}
+    base = str(chosen.get("base", ""))
+    small = FINE_TUNING if base and not Path(base).is_dir() else {}
     frames = {"frames": 8} if one.family == "sequence" else {}
     return replace(Recipe(arch=one.name, size=one.size), **{**frames, **one.defaults, **small, **chosen})

@@ -1,0 +1,66 @@
+"""Training goes on from a run or from a model's file, which answers as before until it learns."""
+
+import numpy as np
+import pytest
+import torch
+
+from mien.catalog import Head, ModelCard
+from mien.errors import ModelError
+from mien.models import load_model
+from mien.training.base import start_from
+from mien.training.export import export_expression
+from mien.training.networks import ExpressionNetwork
+
+HEADS = {"ekman7": 7}
+
+
+def trained(arch):
+    """A network whose normalisations have seen something, and the crops they saw."""
+    torch.manual_seed(1)
+    network = ExpressionNetwork(arch, HEADS)
+    crops = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (32, 48, 48))).float()
+    with torch.no_grad():
+        for _ in range(20):
+            network(crops)
+    return network.eval(), crops
+
+
+@pytest.mark.parametrize("arch", ["resnet", "cnn", "mini-xception"])
+def test_a_file_answers_alike_and_its_normalisations_are_set_up_for_training(arch, tmp_path):
+    network, crops = trained(arch)
+    card = ModelCard(
+        name="base.test",
+        task="expression",
+        summary="x",
+        licence="x",
+        size_px=48,
+        colour="grey",
+        template="fer2013-mean",
+        heads=(Head("ekman7", "ekman7"),),
+    )
+    file = export_expression(network, card, tmp_path, crops.numpy().astype(np.uint8), storage="float32")
+    torch.manual_seed(2)
+    fresh = ExpressionNetwork(arch, {"ekman7": 7, "anger+fear": 2})
+    start_from(fresh, str(file), crops)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            fresh.eval()(crops)["ekman7"], network(crops)["ekman7"], atol=2e-3, rtol=1e-3
+        )
+        learning = fresh.train()(crops)["ekman7"]  # dropout is 0: only the statistics of the batch differ
+    if arch != "cnn":
+        torch.testing.assert_close(learning, network(crops)["ekman7"], atol=2e-2, rtol=1e-2)
+
+
+def test_the_shipped_network_can_be_trained_further():
+    model = load_model("resnet.ferplus", labels="ekman7")
+    crops = np.random.default_rng(0).integers(0, 256, (16, 44, 44), dtype=np.uint8)
+    fresh = ExpressionNetwork("resnet", HEADS)
+    start_from(fresh, "resnet.ferplus", torch.from_numpy(crops).float())
+    with torch.no_grad():
+        given = fresh.eval()(torch.from_numpy(crops).float())["ekman7"].numpy()
+    np.testing.assert_allclose(given, model.scores(crops), atol=1e-3)
+
+
+def test_a_base_of_another_architecture_is_refused():
+    with pytest.raises(ModelError, match="Choose the architecture"):
+        start_from(ExpressionNetwork("cnn", HEADS), "resnet.ferplus", torch.zeros(1, 44, 44))

@@ -18,7 +18,7 @@ from mien.errors import bad_argument
 from mien.faces.detect import Detector
 from mien.labels import LabelScheme, LabelSet, restrict
 from mien.models import Model
-from mien.sources.labelled import LabelledImages, leaked_into_training, sequence_windows
+from mien.sources.labelled import LabelledImages, leaked_into_training, sequence_windows, split_role
 from mien.training.crops import cut_corpus
 from mien.training.groups import GroupResult, by_group, group_column
 from mien.training.reports import Evaluation, Report, score
@@ -137,7 +137,7 @@ def evaluate_model(
         data=data,
         rule=corpus.rule,
         all=score(name, corpus.labels, label, classes, found),
-        clean=_clean(name, corpus, rows, classes, found) if split != "Training" else None,
+        clean=_clean(name, corpus, rows, classes, found) if split_role(split or "") != "train" else None,
         left_out=len(chosen) - len(rows),
         groups=tuple(
             _grouped(column, value, corpus, rows, classes, found) for column, value in columns.items()
@@ -153,9 +153,10 @@ def _clean(
     found: NDArray[np.bool_],
 ) -> Report | None:
     """Score again without Training, and without what stands there too; None where that leaves nothing."""
-    if not (corpus.split == "Training").any():
+    training = np.array([split_role(str(name)) == "train" for name in corpus.split], bool)
+    if not training.any():
         return None
-    kept = ~leaked_into_training(corpus)[rows] & (corpus.split[rows] != "Training")
+    kept = ~leaked_into_training(corpus)[rows] & ~training[rows]
     if not kept.any():
         return None
     without = f"{name}, without pictures that stand in Training"

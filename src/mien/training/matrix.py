@@ -70,7 +70,7 @@ class Matrix:
 
 
 def evaluate_matrix(
-    models: Sequence[Model],
+    models: Sequence[Model | Sequence[Model]],
     corpora: Sequence[LabelledImages],
     *,
     splits: Sequence[str | None] | None = None,
@@ -85,7 +85,8 @@ def evaluate_matrix(
 
     Parameters
     ----------
-    models : sequence of Model
+    models : sequence of Model, or of sequences of Model
+        Each a model, or one of its label sets for each corpus.
     corpora : sequence of LabelledImages
     splits : sequence of str or None, optional
         Which part of each corpus to score; by default all of each.
@@ -106,20 +107,14 @@ def evaluate_matrix(
             raise bad_argument(name, allowed="one or more", given=given)
     parts = splits if splits is not None else [None] * len(corpora)
     columns = groups if groups is not None else [()] * len(corpora)
+    rows = [list(model) if isinstance(model, Sequence) else [model] * len(corpora) for model in models]
     places = []
-    for m, model in enumerate(models):
+    for m, row in enumerate(rows):
         line = []
-        for corpus, split, column in zip(corpora, parts, columns, strict=True):
+        for model, corpus, split, column in zip(row, corpora, parts, columns, strict=True):
             line.append(
                 _place(
-                    model,
-                    corpus,
-                    scheme,
-                    split=split,
-                    detector=detector,
-                    missed=missed,
-                    groups=column,
-                    cache=cache,
+                    model, corpus, scheme, split, detector=detector, missed=missed, groups=column, cache=cache
                 )
             )
             if progress is not None:
@@ -129,7 +124,7 @@ def evaluate_matrix(
         corpus.name if split is None else f"{corpus.name} {split}"
         for corpus, split in zip(corpora, parts, strict=True)
     ]
-    return Matrix(distinct(model.name for model in models), distinct(data), tuple(places))
+    return Matrix(distinct(row[0].name for row in rows), distinct(data), tuple(places))
 
 
 def shared_scheme(model: LabelSet, corpus: LabelSet) -> LabelScheme | None:

@@ -1,68 +1,89 @@
 """Altered copies of faces, made on the whole batch at once.
 
-Turning, scaling and shifting are folded into the alignment, so that a picture is resampled once.
+Mirroring, turning, scaling, shifting and cropping are folded into the alignment, so that a picture is
+resampled once; see :mod:`mien.training.effects` for what changes its values.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
 
-import kornia.augmentation as K
 import torch
 from kornia.geometry.transform import warp_affine
 from torch import Tensor
 
+from mien.errors import bad_argument
+from mien.training.augmentation import PRESETS, TRANSFORMATIONS, Augmentation
+from mien.training.effects import EFFECTS, relight
 
-@dataclass(frozen=True)
-class Ranges:
-    """How far the copies may differ from the picture.
-
-    Parameters
-    ----------
-    turn_deg : float
-        Standard deviation of the in-plane turn, degrees.
-    scale : float
-        Standard deviation of the natural logarithm of the scale.
-    shift : float
-        Standard deviation of the shift, in sides of the crop.
-    light : float
-        Largest strength of the one-sided light: the logarithm of the gain at the crop's edge.
-    """
-
-    turn_deg: float = 9.0
-    scale: float = 0.09
-    shift: float = 0.04
-    light: float = 1.0
+__all__ = [
+    "EFFECTS", "MOVES", "PRESETS", "TRANSFORMATIONS", "Augment", "Augmentation", "cut", "jitter", "relight",
+]  # fmt: skip
 
 
-def jitter(matrix: Tensor, size: int, ranges: Ranges, flip: Tensor) -> Tensor:
-    """Disturb alignments by a random turn, scale and shift about the crop's middle.
+def jitter(matrix: Tensor, size: int, settings: Augmentation, flip: Tensor) -> Tensor:
+    """Disturb alignments by a random turn, scale and shift about the crop's middle, and by cropping.
 
     Parameters
     ----------
-    matrix : Tensor of shape (n, 2, 3)
-        Picture to crop, continuous coordinates.
+    matrix : Tensor of shape (n, 2, 3) or (n, T, 2, 3)
+        Picture to crop, continuous coordinates; the T frames of a sequence are disturbed alike.
     size : int
         Side of the crop in pixels.
-    ranges : Ranges
+    settings : Augmentation
         How far.
     flip : Tensor of shape (n,), bool
         Which to mirror.
 
     Returns
     -------
-    Tensor of shape (n, 2, 3)
+    Tensor of the shape of `matrix`
     """
-    n = len(matrix)
-    angle = torch.randn(n) * math.radians(ranges.turn_deg)
-    scale = torch.exp(torch.randn(n) * ranges.scale)
-    cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
-    mirror = torch.where(flip, -1.0, 1.0)
-    linear = torch.stack([torch.stack([cos * mirror, -sin], -1), torch.stack([sin * mirror, cos], -1)], -2)
-    middle = torch.full((n, 2), size / 2)
-    shift = middle + torch.randn(n, 2) * ranges.shift * size - (linear @ middle[..., None])[..., 0]
-    return torch.cat([linear @ matrix[:, :, :2], linear @ matrix[:, :, 2:] + shift[..., None]], dim=2)
+    move = torch.eye(3, dtype=matrix.dtype, device=matrix.device).repeat(len(matrix), 1, 1)
+    move[:, 0, 0] = torch.where(flip, -1.0, 1.0)
+    for name, draw in MOVES.items():
+        if settings.uses(name):
+            move = draw(move, settings) @ move
+    linear = move[:, :2, :2]
+    middle = torch.full((len(matrix), 2, 1), size / 2, dtype=matrix.dtype, device=matrix.device)
+    shift = middle + move[:, :2, 2:] * size - linear @ middle
+    if matrix.ndim == 4:
+        linear, shift = linear[:, None], shift[:, None]
+    return torch.cat([linear @ matrix[..., :2], linear @ matrix[..., 2:] + shift], dim=-1)
+
+
+def _turn(like: Tensor, settings: Augmentation) -> Tensor:
+    angle = _normal(like, math.radians(settings.turn_deg))
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    return _moves(like, linear=torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2))
+
+
+def _scale(like: Tensor, settings: Augmentation) -> Tensor:
+    return _moves(like, scale=torch.exp(_normal(like, settings.scale)))
+
+
+def _shift(like: Tensor, settings: Augmentation) -> Tensor:
+    return _moves(like, shift=torch.stack([_normal(like, settings.shift) for _ in "xy"], -1))
+
+
+def _crop(like: Tensor, settings: Augmentation) -> Tensor:
+    """Enlarge a square that lies within the crop to the whole of it."""
+    area = torch.empty_like(like[:, 0, 0]).uniform_(*settings.crop_area)
+    done = torch.rand_like(area) < settings.crop
+    scale = torch.where(done, area.clamp(min=1e-3) ** -0.5, 1.0)
+    spare = (torch.rand_like(like[:, 0, :2]) - 0.5) * (scale - 1)[:, None]
+    return _moves(like, scale=scale, shift=spare)
+
+
+MOVES: dict[str, Callable[[Tensor, Augmentation], Tensor]] = {
+    "turn": _turn,
+    "scale": _scale,
+    "shift": _shift,
+    "crop": _crop,
+}
+"""The transformations that move the crop, in order: each draws affine matrices (n, 3, 3) about its middle,
+in sides of the crop. Mirroring is done before them."""
 
 
 def cut(pictures: Tensor, matrix: Tensor, size: int) -> Tensor:
@@ -70,39 +91,31 @@ def cut(pictures: Tensor, matrix: Tensor, size: int) -> Tensor:
 
     Parameters
     ----------
-    pictures : Tensor of shape (n, H, W)
-        Grey, 0 to 255.
-    matrix : Tensor of shape (n, 2, 3)
+    pictures : Tensor of shape (n, H, W), (n, C, H, W), (n, H, W, 3) or (n, T, H, W, 3)
+        0 to 255. C are colours that share an alignment, or the T frames of a sequence with an alignment
+        each.
+    matrix : Tensor of shape (n, 2, 3) or (n, T, 2, 3)
         Picture to crop, continuous coordinates.
     size : int
         Side of the crop in pixels.
 
     Returns
     -------
-    Tensor of shape (n, S, S), float32
+    Tensor of the layout of `pictures`, float32
+        H and W are `size`.
+
+    Raises
+    ------
+    ArgumentError
+        If the shapes do not belong together.
     """
-    centres = matrix.clone()  # kornia counts from pixel centres
-    centres[:, :, 2] += matrix[:, :, :2].sum(-1) * 0.5 - 0.5
-    crops = warp_affine(pictures[:, None].float(), centres, (size, size), padding_mode="border")
-    return crops[:, 0]
-
-
-def relight(crops: Tensor, strength: float) -> Tensor:
-    """Let light fall from one side, mostly darkening: a gain that grows exponentially in some direction.
-
-    Parameters
-    ----------
-    crops : Tensor of shape (n, S, S)
-        Grey, 0 to 255.
-    strength : float
-        Largest logarithm of the gain at the crop's edge.
-    """
-    n, size = len(crops), crops.shape[-1]
-    axis = torch.linspace(-1, 1, size)
-    angle = torch.rand(n, 1, 1) * 2 * math.pi
-    slope = torch.rand(n, 1, 1) * strength
-    ramp = torch.cos(angle) * axis[None, None, :] + torch.sin(angle) * axis[None, :, None]
-    return (crops * torch.exp(slope * (ramp - 0.5))).clamp(0, 255)
+    frames = _as_frames(pictures, matrix)
+    each = matrix if matrix.ndim == 4 else matrix[:, None].expand(-1, frames.shape[1], -1, -1)
+    flat = each.reshape(-1, 2, 3)
+    shift = flat[:, :, 2:] + flat[:, :, :2].sum(-1, keepdim=True) * 0.5 - 0.5  # kornia counts from centres
+    centres = torch.cat([flat[:, :, :2], shift], dim=2)
+    crops = warp_affine(frames.flatten(0, 1).float(), centres, (size, size), padding_mode="border")
+    return _from_frames(crops.reshape(*frames.shape[:3], size, size), pictures.ndim, _last(pictures))
 
 
 class Augment:
@@ -112,40 +125,99 @@ class Augment:
     ----------
     size : int
         Side of the crops in pixels.
-    ranges : Ranges, optional
-        How far the copies may differ.
+    settings : Augmentation, optional
+        How far the copies may differ; by default as the shipped network has learned.
     """
 
-    def __init__(self, size: int, ranges: Ranges | None = None) -> None:
+    def __init__(self, size: int, settings: Augmentation | None = None) -> None:
         self.size = size
-        self.ranges = ranges or Ranges()
-        self.photometric = K.AugmentationSequential(
-            K.RandomGamma(gamma=(0.5, 1.8), p=0.4),
-            K.RandomGaussianBlur((5, 5), (0.4, 1.6), p=0.2),
-            K.RandomGaussianNoise(std=0.03, p=0.2),
-            K.RandomErasing(scale=(0.02, 0.2), ratio=(0.4, 2.5), value=0.5, p=0.5),
-            data_keys=["input"],
-        )
+        self.settings = settings or Augmentation()
 
     def __call__(self, pictures: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
-        """Cut a batch.
+        """Cut a batch; the colours and the frames of one sample are altered alike.
 
         Parameters
         ----------
-        pictures : Tensor of shape (n, H, W), uint8
-        matrix : Tensor of shape (n, 2, 3)
+        pictures : Tensor of shape (n, H, W), (n, C, H, W), (n, H, W, 3) or (n, T, H, W, 3), uint8
+            See :func:`cut`.
+        matrix : Tensor of shape (n, 2, 3) or (n, T, 2, 3)
             Picture to crop.
 
         Returns
         -------
-        crops : Tensor of shape (n, S, S), float32
-            Grey, 0 to 255.
+        crops : Tensor of the layout of `pictures`, float32
+            0 to 255; H and W are the crops' side.
         flip : Tensor of shape (n,), bool
             Which are mirrored.
         """
-        flip = torch.rand(len(pictures)) < 0.5
-        crops = cut(pictures, jitter(matrix, self.size, self.ranges, flip), self.size)
-        lit = torch.rand(len(crops), 1, 1) < 0.4
-        crops = torch.where(lit, relight(crops, self.ranges.light), crops)
-        crops = self.photometric(crops[:, None] / 255)[:, 0] * 255
-        return crops.clamp(0, 255), flip
+        flip = torch.rand(len(pictures), device=matrix.device) < self.settings.mirror
+        crops = cut(pictures, jitter(matrix, self.size, self.settings, flip), self.size)
+        frames = _as_frames(crops, matrix)
+        layers = frames.flatten(1, 2)
+        for name, effect in EFFECTS.items():
+            layers = self._apply(effect, getattr(self.settings, TRANSFORMATIONS[name][0]), layers)
+        changed = layers.reshape(frames.shape)
+        return _from_frames(changed.clamp(0, 255), pictures.ndim, _last(pictures)), flip
+
+    def _apply(
+        self, effect: Callable[[Tensor, Augmentation], Tensor], share: float, layers: Tensor
+    ) -> Tensor:
+        """Apply an effect to a share of the samples; the others cost nothing."""
+        if not share:
+            return layers
+        chosen = torch.nonzero(torch.rand(len(layers), device=layers.device) < share)[:, 0]
+        if not len(chosen):
+            return layers
+        return layers.index_copy(0, chosen, effect(layers[chosen], self.settings))
+
+
+def _normal(like: Tensor, deviation: float) -> Tensor:
+    return deviation * torch.randn_like(like[:, 0, 0])
+
+
+def _moves(
+    like: Tensor, *, linear: Tensor | None = None, scale: Tensor | None = None, shift: Tensor | None = None
+) -> Tensor:
+    """Put parts into affine matrices of the shape of `like`, (n, 3, 3)."""
+    move = torch.eye(3, dtype=like.dtype, device=like.device).repeat(len(like), 1, 1)
+    if linear is not None:
+        move[:, :2, :2] = linear
+    if scale is not None:
+        move[:, 0, 0] = move[:, 1, 1] = scale
+    if shift is not None:
+        move[:, :2, 2] = shift
+    return move
+
+
+def _last(pictures: Tensor) -> bool:
+    """Return whether the last axis is that of the three colours."""
+    return pictures.ndim == 5 or (pictures.ndim == 4 and pictures.shape[-1] == 3)
+
+
+def _as_frames(pictures: Tensor, matrix: Tensor) -> Tensor:
+    """Bring any layout into (n, T, C, H, W); T is 1 where there is one alignment for all."""
+    if pictures.ndim == 3:
+        frames = pictures[:, None, None]
+    elif pictures.ndim == 4 and pictures.shape[-1] == 3:
+        frames = pictures.permute(0, 3, 1, 2)[:, None]
+    elif pictures.ndim == 4:
+        frames = pictures[:, :, None] if matrix.ndim == 4 else pictures[:, None]
+    elif pictures.ndim == 5 and pictures.shape[-1] == 3:
+        frames = pictures.permute(0, 1, 4, 2, 3)
+    else:
+        allowed = "of shape (n, H, W), (n, C, H, W), (n, H, W, 3) or (n, T, H, W, 3)"
+        raise bad_argument("pictures", allowed=allowed, given=tuple(pictures.shape))
+    wanted = (len(pictures), frames.shape[1], 2, 3) if matrix.ndim == 4 else (len(pictures), 2, 3)
+    if tuple(matrix.shape) != wanted:
+        raise bad_argument("matrix", allowed=f"of shape {wanted}", given=tuple(matrix.shape))
+    return frames
+
+
+def _from_frames(frames: Tensor, ndim: int, last: bool) -> Tensor:
+    """Bring (n, T, C, S, S) back into the layout it came from."""
+    if ndim == 3:
+        return frames[:, 0, 0]
+    if last:
+        coloured = frames.permute(0, 1, 3, 4, 2)
+        return coloured if ndim == 5 else coloured[:, 0]
+    return frames.flatten(1, 2)

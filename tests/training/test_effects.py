@@ -1,0 +1,135 @@
+"""What light and camera do to crops: each effect does what its name says, as strongly as asked."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mien.training.augmentation import Augmentation
+from mien.training.effects import (
+    EFFECTS,
+    blur,
+    change_brightness,
+    change_contrast,
+    change_gamma,
+    coarsen,
+    compress,
+    darken,
+    erase,
+    light_above,
+    light_hard,
+)
+
+N, SIZE = 200, 44
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+def flat(value=100.0, n=N, layers=1):
+    return torch.full((n, layers, SIZE, SIZE), value)
+
+
+def stripes(n=N):
+    """Lines of one pixel, black and white: the finest there is."""
+    line = torch.arange(SIZE) % 2 * 255.0
+    return line.expand(n, 1, SIZE, SIZE).clone()
+
+
+def face(n=1):
+    """Something smooth, from dark to bright."""
+    axis = torch.linspace(0, 3, SIZE)
+    return (
+        (127 + 100 * torch.sin(axis[:, None] + 0.3) * torch.cos(axis[None])).expand(n, 1, SIZE, SIZE).clone()
+    )
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_effects_keep_shape_and_range(name):
+    for layers in (flat(250.0, 5, 4), stripes(3), face(), flat(0.0, 1)):
+        changed = EFFECTS[name](layers, Augmentation.preset("strong"))
+        assert changed.shape == layers.shape
+        assert torch.isfinite(changed).all()
+        assert changed.min() >= -0.01
+        assert changed.max() <= 256
+
+
+def test_hard_light_leaves_a_bright_and_a_dark_part_with_a_narrow_edge():
+    settings = replace(Augmentation(), hard_light_shadow=(0.2, 0.2), hard_light_edge=(0.02, 0.02))
+    lit = light_hard(flat(), settings)[:, 0]
+    bright, dark = (lit > 105).float().mean((1, 2)), (lit < 25).float().mean((1, 2))
+    assert ((bright > 0.1) & (dark > 0.1)).float().mean() > 0.6
+    assert (1 - bright - dark).mean() < 0.1
+    soft = light_hard(flat(), replace(settings, hard_light_edge=(0.5, 0.5)))[:, 0]
+    assert ((soft > 25) & (soft < 105)).float().mean() > 0.3
+
+
+def test_light_above_comes_from_above_more_often_than_from_below():
+    lit = light_above(flat(), Augmentation())[:, 0]
+    above = lit[:, :10].mean((1, 2)) > lit[:, -10:].mean((1, 2)) + 20
+    below = lit[:, :10].mean((1, 2)) < lit[:, -10:].mean((1, 2)) - 20
+    assert (above | below).all()
+    assert 0.65 < above.float().mean() < 0.85
+
+
+def test_gamma_brightens_below_one():
+    assert (change_gamma(flat(), replace(Augmentation(), gamma_range=(0.5, 0.5))) > 155).all()
+    assert (change_gamma(flat(), replace(Augmentation(), gamma_range=(2, 2))) < 45).all()
+
+
+def test_brightness_and_contrast():
+    assert torch.allclose(
+        change_brightness(flat(), replace(Augmentation(), brightness_factor=(2, 2))), flat(200.0)
+    )
+    changed = change_contrast(face(2), replace(Augmentation(), contrast_factor=(0.5, 0.5)))
+    torch.testing.assert_close(changed.std((1, 2, 3)), face(2).std((1, 2, 3)) / 2)
+    torch.testing.assert_close(changed.mean((1, 2, 3)), face(2).mean((1, 2, 3)))
+
+
+def test_a_dark_room_is_dark_and_noisy():
+    dark = darken(flat(200.0), replace(Augmentation(), dark_gain=(0.2, 0.2)))
+    assert dark.mean() == pytest.approx(40, abs=1)
+    assert dark.std((1, 2, 3)).mean() == pytest.approx((1.5 * 40 + 9) ** 0.5, rel=0.05)
+
+
+def test_blur_takes_fine_detail():
+    assert blur(stripes(), replace(Augmentation(), blur_sigma_px=(1.5, 1.5))).std() < 10
+    weak = blur(stripes(), replace(Augmentation(), blur_sigma_px=(0.05, 0.05)))
+    torch.testing.assert_close(weak, stripes(), atol=1, rtol=0)
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0, 4.0, 44.0])
+def test_coarse_is_the_mean_of_cells_enlarged(factor):
+    layers = face() + 20 * torch.rand(1, 1, SIZE, SIZE)
+    ours = coarsen(layers, replace(Augmentation(), coarse_factor=(factor, factor)))
+    cells = torch.nn.functional.avg_pool2d(layers, int(factor))
+    theirs = torch.nn.functional.interpolate(cells, size=(SIZE, SIZE), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(ours, theirs, atol=1e-2, rtol=0)
+
+
+def test_coarse_by_any_factor_keeps_a_plain_picture():
+    torch.testing.assert_close(
+        coarsen(flat(), replace(Augmentation(), coarse_factor=(1.3, 7.7))), flat(), atol=1e-2, rtol=0
+    )
+
+
+def test_jpeg_is_worse_at_a_low_quality():
+    layers = face() + 20 * torch.rand(1, 1, SIZE, SIZE)
+    errors = [
+        (compress(layers, replace(Augmentation(), jpeg_quality=(q, q))) - layers).abs().mean()
+        for q in (95, 40, 5)
+    ]
+    assert errors[0] < errors[1] < errors[2]
+    assert errors[0] < 3
+    assert errors[2] < 40
+
+
+def test_erasing_covers_its_share():
+    covered = (
+        (erase(flat(), replace(Augmentation(), erasing_area=(0.1, 0.2))) == 127.5).float().mean((1, 2, 3))
+    )
+    assert covered.min() > 0.06
+    assert covered.max() < 0.26
+    assert covered.mean() == pytest.approx(0.15, abs=0.02)

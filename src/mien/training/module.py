@@ -102,8 +102,8 @@ class ExpressionModule(L.LightningModule):
             self.log("accuracy", total / count, batch_size=count, sync_dist=True)
 
     def on_train_epoch_start(self) -> None:
-        """Decide, for transfer, which part of the backbone learns in this epoch."""
-        if get_architecture(self.recipe.arch).backbone:
+        """Decide, for transfer from given weights, which part of the backbone learns in this epoch."""
+        if self.recipe.pretrained:
             thaw(self.network.trunk, learning=self.current_epoch >= self.recipe.head_epochs)
 
     def configure_optimizers(self) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -141,24 +142,53 @@ class Transfer(nn.Module):
         timm = require("timm", purpose=f"The backbone {backbone!r}", extra="timm")
         if not timm.is_model(backbone):
             raise unknown_name("model of timm", backbone, timm.list_models())
-        if weights not in ("", "hub") and not Path(weights).is_file():
-            raise ModelError(f"{weights} does not exist; expected a file of weights of {backbone!r}.")
-        options = {"num_classes": 0, "global_pool": "avg"}
+        options: dict[str, Any] = {"num_classes": 0, "global_pool": "avg"}
         if backbone.startswith(("vit_", "deit", "swin", "beit", "eva")):
             options["img_size"] = size
         if weights not in ("", "hub"):
-            options["pretrained_cfg_overlay"] = {"file": weights}
+            options["pretrained_cfg_overlay"] = {"state_dict": _read_weights(Path(weights))}
         try:
             self.body = timm.create_model(backbone, pretrained=bool(weights), **options)
-        except Exception as error:  # timm, its hub client and torch each raise their own
+        except Exception as error:  # noqa: BLE001  # timm, its hub client and torch each raise their own
             raise ModelError(_no_weights(backbone, weights, error)) from error
+        if weights not in ("", "hub"):
+            _check_names(self.body, options["pretrained_cfg_overlay"]["state_dict"], backbone, weights)
         config = self.body.pretrained_cfg
         self.scale = FixedScale(tuple(config["mean"]), tuple(config["std"]))
         with torch.no_grad():
             self.features = int(self.eval()(torch.zeros(1, 3, size, size)).shape[1])
+        self.train()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.body(self.scale(x))  # type: ignore[no-any-return]  # a Tensor
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a file of weights, never running anything in it."""
+    if not path.is_file():
+        raise ModelError(f"{path} does not exist; expected a file of weights (.safetensors, .pth).")
+    try:
+        if path.suffix == ".safetensors":
+            safetensors = require("safetensors.torch", purpose="A .safetensors file", extra="timm")
+            given = safetensors.load_file(path)
+        else:
+            given = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # noqa: BLE001  # torch and safetensors each raise their own
+        raise ModelError(f"{path} is no file of weights that can be read safely ({error}).") from error
+    inner = given.get("state_dict", given) if isinstance(given, dict) else None
+    if not inner or not all(isinstance(value, Tensor) for value in inner.values()):
+        raise ModelError(f"{path} holds no weights by name.")
+    return inner
+
+
+def _check_names(body: nn.Module, given: dict[str, Tensor], backbone: str, weights: str) -> None:
+    """Refuse weights of another network, of which timm would load what fits: nothing."""
+    wanted = [name for name, _ in body.named_parameters()]
+    found = sum(name in given for name in wanted)
+    if found < 0.9 * len(wanted):
+        raise ModelError(
+            f"{weights} holds the weights of another network: of the {len(wanted)} of {backbone!r} it has {found}."
+        )
 
 
 def _no_weights(backbone: str, weights: str, error: Exception) -> str:

@@ -14,6 +14,7 @@ import typer
 
 from mien._version import __version__
 from mien.cli.analyze import analyze
+from mien.cli.augment import augment_preview
 from mien.cli.demo import demo
 from mien.cli.detector import evaluate_detector, train_detector
 from mien.cli.evaluate import evaluate
@@ -37,6 +38,7 @@ for command in (analyze, demo, models, evaluate, train):
 app.command("train-detector")(train_detector)
 app.command("evaluate-detector")(evaluate_detector)
 app.command("train-landmarks")(train_landmarks)
+app.command("augment-preview")(augment_preview)
 
 
 def _print_version(wanted: bool) -> None:

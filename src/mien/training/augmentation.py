@@ -90,18 +90,18 @@ class Augmentation:
     light: float = 0.4
     light_strength: float = 1.0
     hard_light: float = 0.0
-    hard_light_shadow: Range = (0.08, 0.5)
+    hard_light_shadow: Range = (0.15, 0.6)
     hard_light_edge: Range = (0.02, 0.3)
     light_above: float = 0.0
-    light_above_strength: Range = (0.6, 1.6)
+    light_above_strength: Range = (0.5, 1.3)
     gamma: float = 0.4
     gamma_range: Range = (0.5, 1.8)
     brightness: float = 0.0
-    brightness_factor: Range = (0.5, 1.8)
+    brightness_factor: Range = (0.5, 1.6)
     contrast: float = 0.0
     contrast_factor: Range = (0.4, 1.7)
     dark: float = 0.0
-    dark_gain: Range = (0.06, 0.3)
+    dark_gain: Range = (0.12, 0.5)
     blur: float = 0.2
     blur_sigma_px: Range = (0.4, 1.6)
     coarse: float = 0.0
@@ -109,7 +109,7 @@ class Augmentation:
     noise: float = 0.2
     noise_deviation: float = 0.03
     jpeg: float = 0.0
-    jpeg_quality: Range = (10.0, 60.0)
+    jpeg_quality: Range = (5.0, 50.0)
     erasing: float = 0.5
     erasing_area: Range = (0.02, 0.2)
 

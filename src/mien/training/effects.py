@@ -77,7 +77,7 @@ def change_contrast(layers: Tensor, settings: Augmentation) -> Tensor:
 def darken(layers: Tensor, settings: Augmentation) -> Tensor:
     """Leave little light, with the noise of few photons and a constant part."""
     dark = layers * _factor(layers, settings.dark_gain)
-    return (dark + (1.5 * dark + 9.0).sqrt() * torch.randn_like(dark)).clamp(0, 255)
+    return (dark + (dark + 6.0).sqrt() * torch.randn_like(dark)).clamp(0, 255)
 
 
 def blur(layers: Tensor, settings: Augmentation) -> Tensor:

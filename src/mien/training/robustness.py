@@ -68,7 +68,8 @@ class ConditionResult:
         The same over the right and over the wrong answers: a model that knows when it is lost has a low
         one on the wrong.
     ece, ece_low, ece_high : float
-        Expected calibration error over the pictures with an answer, with its 95 % interval (bootstrap).
+        Expected calibration error over the pictures with an answer, with its 95 % interval (bootstrap);
+        NaN where there are none.
     """
 
     name: str
@@ -284,7 +285,7 @@ def _summarise(
         confidence=_mean(best[counted]),
         confidence_right=_mean(best[answers.right]),
         confidence_wrong=_mean(best[counted & ~answers.right]),
-        ece=expected_calibration_error(probability, labels),
+        ece=expected_calibration_error(probability, labels) if len(labels) else float("nan"),
         ece_low=ece_low,
         ece_high=ece_high,
     )
@@ -345,6 +346,7 @@ def _row(r: ConditionResult) -> tuple[str, ...]:
         ("-", "-") if r.name == UNDISTURBED else (f"{r.drop:.4f}", f"{r.drop_low:.4f} to {r.drop_high:.4f}")
     )
     sure = ("-" if v != v else f"{v:.4f}" for v in (r.confidence, r.confidence_right, r.confidence_wrong))
+    error = "-" if r.ece != r.ece else f"{r.ece:.4f} ({r.ece_low:.4f} to {r.ece_high:.4f})"
     return (
         r.name,
         f"{r.accuracy:.4f}",
@@ -352,5 +354,5 @@ def _row(r: ConditionResult) -> tuple[str, ...]:
         *fall,
         f"{r.not_found:.4f}",
         *sure,
-        f"{r.ece:.4f} ({r.ece_low:.4f} to {r.ece_high:.4f})",
+        error,
     )

@@ -239,7 +239,8 @@ def paired_drop(
     Returns
     -------
     drop, low, high : float
-        From -1 to 1.
+        From -1 to 1. Pictures of one person count as if they were of several. Where no answer changed,
+        low and high are 0: what was not seen to change cannot be drawn.
     """
     n = len(before)
     if n == 0 or before.shape != after.shape:

@@ -121,6 +121,8 @@ def test_seeds(by):
 def test_every_part_has_something():
     part = split_rows(corpus([0] * 9, subject=["a"] * 7 + ["b", "c"]), by="subject")
     assert sorted((part == name).sum() for name in ("train", "val", "test")) == [1, 1, 7]
+    part = split_rows(corpus([0] * 51, subject=["a"] * 30 + ["b"] * 20 + ["c"]), by="subject")
+    assert (part == "train").sum() == 30, "the smaller of two persons fills the empty part"
 
 
 @pytest.mark.parametrize(

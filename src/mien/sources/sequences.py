@@ -150,7 +150,7 @@ def _oulu_place(root: Path) -> Path | None:
 
 def _posed(files: Sequence[Path], emotion: str | None, like: Row) -> list[Row]:
     """Label a sequence that goes from neutral to the peak; the first frame stays neutral in a short one."""
-    peak = max(len(files) - PEAK_FRAMES, 1)
+    peak = len(files) - PEAK_FRAMES
     return [
         Row(
             file,

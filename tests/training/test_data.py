@@ -9,9 +9,9 @@ import torch
 from mien.errors import ArgumentError
 from mien.labels import EKMAN7, FERPLUS8
 from mien.sources.labelled import LabelledImages, duplicate_groups
+from mien.training.augment import cut
 from mien.training.data import BatchRows, Samples, hold_out, labelled_rows, loader, prepare
 from mien.training.geometry import Geometry
-from mien.training.module import cut_batch
 from mien.training.recipe import Recipe, recipe_for
 
 RECIPE = Recipe(held_out=0.25)
@@ -80,7 +80,7 @@ def test_large_pictures_become_crops_with_surroundings_that_are_cut_like_in_infe
     recipe = recipe_for("resnet", held_out=0.4)
     one.images[1] = one.images[1][::-1]
     data = prepare([one], recipe)
-    crops = cut_batch(data.pictures["picture"], data.pictures["aligned"], recipe.size)
+    crops = cut(data.pictures["picture"], data.pictures["aligned"], recipe.size)
     wanted = CropSpec(recipe.template, recipe.margin, recipe.size).cut_framed(one.images[0])
     assert data.pictures["picture"].shape[1] > recipe.size
     assert abs(crops[0].numpy() - wanted.astype(float)).mean() < 3
@@ -91,7 +91,7 @@ def test_colour_is_kept_where_the_architecture_wants_it():
     one = replace(corpus(4), images=pictures)
     data = prepare([one], recipe_for("resnet50", held_out=0.3, pretrained=""))
     assert data.pictures["picture"].shape[-1] == 3
-    assert cut_batch(data.pictures["picture"], data.pictures["aligned"], 96).shape == (4, 96, 96, 3)
+    assert cut(data.pictures["picture"], data.pictures["aligned"], 96).shape == (4, 96, 96, 3)
 
 
 def test_samples_of_sequences_are_windows():
@@ -104,7 +104,7 @@ def test_samples_of_sequences_are_windows():
     batch = Samples(data, torch.arange(6))[[0, 5]]
     assert batch["picture"].shape == (2, 4, 48, 48) and batch["aligned"].shape == (2, 4, 2, 3)
     np.testing.assert_array_equal(batch["picture"][1, -1], one.images[11])
-    assert cut_batch(batch["picture"], batch["aligned"], 48).shape == (2, 4, 48, 48)
+    assert cut(batch["picture"], batch["aligned"], 48).shape == (2, 4, 48, 48)
 
 
 def test_a_corpus_without_sequences_is_no_food_for_sequence_networks():

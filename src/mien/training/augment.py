@@ -153,11 +153,25 @@ class Augment:
         flip = torch.rand(len(pictures), device=matrix.device) < self.settings.mirror
         crops = cut(pictures, jitter(matrix, self.size, self.settings, flip), self.size)
         frames = _as_frames(crops, matrix)
-        layers = frames.flatten(1, 2)
+        changed = self.alter(frames.flatten(1, 2)).reshape(frames.shape)
+        return _from_frames(changed, pictures.ndim, _last(pictures)), flip
+
+    def alter(self, layers: Tensor) -> Tensor:
+        """Alter crops that are cut already: light, blur, noise, covered parts.
+
+        Parameters
+        ----------
+        layers : Tensor of shape (n, L, S, S)
+            0 to 255; the L layers of one sample are altered alike.
+
+        Returns
+        -------
+        Tensor of shape (n, L, S, S)
+            0 to 255.
+        """
         for name, effect in EFFECTS.items():
             layers = self._apply(effect, getattr(self.settings, TRANSFORMATIONS[name][0]), layers)
-        changed = layers.reshape(frames.shape)
-        return _from_frames(changed.clamp(0, 255), pictures.ndim, _last(pictures)), flip
+        return layers.clamp(0, 255)
 
     def _apply(
         self, effect: Callable[[Tensor, Augmentation], Tensor], share: float, layers: Tensor

@@ -13,9 +13,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mien.sources.splits import class_weights
+from mien.training.augment import cut
 from mien.training.base import start_from
 from mien.training.data import MOVEMENTS, TrainingSet, loader
-from mien.training.module import ExpressionModule, cut_batch
+from mien.training.module import ExpressionModule
 from mien.training.recipe import Recipe
 from mien.training.runs import averaged_weights, make_trainer, open_run
 
@@ -138,4 +139,4 @@ def _some_crops(data: TrainingSet, recipe: Recipe) -> Tensor:
     learned = np.flatnonzero(~data.held_out)
     chosen = np.random.default_rng(recipe.seed).permutation(learned)[:CALIBRATION_BATCH]
     pictures = data.rows[torch.from_numpy(chosen)]
-    return cut_batch(data.pictures["picture"][pictures], data.pictures["aligned"][pictures], recipe.size)
+    return cut(data.pictures["picture"][pictures], data.pictures["aligned"][pictures], recipe.size)

@@ -105,7 +105,7 @@ class LandmarkModule(L.LightningModule):
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             flip = torch.rand(len(batch["picture"])) < 0.5
             matrix = jitter(batch["aligned"], self.recipe.size, self.settings, flip)
-            crops = self.augment.alter(cut(batch["picture"], matrix, self.recipe.size))
+            crops = self.augment.alter(cut(batch["picture"], matrix, self.recipe.size)[:, None])[:, 0]
             wanted = torch.einsum("nij,npj->npi", matrix[:, :, :2], batch["points"]) + matrix[:, None, :, 2]
             wanted = torch.where(flip[:, None, None], wanted[:, list(MIRRORED)], wanted) / self.recipe.size
         given = self.network(crops).float().view(-1, POINTS, 2)

@@ -88,7 +88,7 @@ class ExpressionModule(L.LightningModule):
         return each * weight
 
     def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
-        scores = self.network(cut_batch(batch["picture"], batch["aligned"], self.recipe.size))
+        scores = self.network(cut(batch["picture"], batch["aligned"], self.recipe.size))
         total, count = torch.zeros((), device=self.device), 0
         for head in self.best:
             label = batch[head + "_label"]
@@ -127,30 +127,6 @@ class ExpressionModule(L.LightningModule):
             final_div_factor=1e3,
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def cut_batch(pictures: Tensor, matrix: Tensor, size: int) -> Tensor:
-    """Cut crops by their alignment, without any disturbance.
-
-    Parameters
-    ----------
-    pictures : Tensor of shape (n, H, W), (n, H, W, 3) or (n, t, H, W), uint8
-    matrix : Tensor of shape (n, 2, 3), or (n, t, 2, 3) for sequences
-        Picture to crop.
-    size : int
-        Side of the crops in pixels.
-
-    Returns
-    -------
-    Tensor of shape (n, S, S), (n, S, S, 3) or (n, t, S, S), float32
-    """
-    if matrix.ndim == 4:
-        n, t = pictures.shape[:2]
-        return cut(pictures.flatten(0, 1), matrix.flatten(0, 1), size).reshape(n, t, size, size)
-    if pictures.ndim == 4:
-        planes = pictures.permute(3, 0, 1, 2)
-        return torch.stack([cut(plane, matrix, size) for plane in planes], dim=-1)
-    return cut(pictures, matrix, size)
 
 
 def thaw(trunk: nn.Module, *, learning: bool) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger, Logger
 from torch import Tensor
 
@@ -111,7 +111,7 @@ def make_trainer(
         default_root_dir=folder,
         logger=_logger(folder, log),
         callbacks=[
-            EMAWeightAveraging(decay=average),
+            WeightAveraging(avg_fn=_Running(average)),
             ModelCheckpoint(folder, filename="last", enable_version_counter=False),
             *callbacks,
         ],
@@ -120,6 +120,21 @@ def make_trainer(
         log_every_n_steps=1,
         use_distributed_sampler=False,
     )
+
+
+@dataclass(frozen=True)
+class _Running:
+    """One step of a running average; an object, not a closure, so that it reaches other processes.
+
+    Parameters
+    ----------
+    decay : float
+    """
+
+    decay: float
+
+    def __call__(self, average: Tensor, new: Tensor, _: Tensor | int) -> Tensor:
+        return self.decay * average + (1 - self.decay) * new
 
 
 def _logger(folder: str | Path, kind: str) -> Logger:

@@ -149,7 +149,7 @@ class Transfer(nn.Module):
             options["pretrained_cfg_overlay"] = {"state_dict": _read_weights(Path(weights))}
         try:
             self.body = timm.create_model(backbone, pretrained=bool(weights), **options)
-        except Exception as error:  # noqa: BLE001  # timm, its hub client and torch each raise their own
+        except Exception as error:  # timm, its hub client and torch each raise their own
             raise ModelError(_no_weights(backbone, weights, error)) from error
         if weights not in ("", "hub"):
             _check_names(self.body, options["pretrained_cfg_overlay"]["state_dict"], backbone, weights)
@@ -173,7 +173,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
             given = safetensors.load_file(path)
         else:
             given = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001  # torch and safetensors each raise their own
+    except Exception as error:  # torch and safetensors each raise their own
         raise ModelError(f"{path} is no file of weights that can be read safely ({error}).") from error
     inner = given.get("state_dict", given) if isinstance(given, dict) else None
     if not inner or not all(isinstance(value, Tensor) for value in inner.values()):
@@ -187,7 +187,8 @@ def _check_names(body: nn.Module, given: dict[str, Tensor], backbone: str, weigh
     found = sum(name in given for name in wanted)
     if found < 0.9 * len(wanted):
         raise ModelError(
-            f"{weights} holds the weights of another network: of the {len(wanted)} of {backbone!r} it has {found}."
+            f"{weights} holds the weights of another network: "
+            f"of the {len(wanted)} of {backbone!r} it has {found}."
         )
 
 
@@ -195,8 +196,8 @@ def _no_weights(backbone: str, weights: str, error: Exception) -> str:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if weights == "hub":
         return (
-            f"The weights of {backbone!r} cannot be fetched ({reason}). Without a network, fetch them elsewhere and "
-            "give the file (--pretrained FILE.safetensors), or start from random weights (--pretrained none)."
+            f"The weights of {backbone!r} cannot be fetched ({reason}). Without a network, fetch them elsewhere "
+            "and give the file (--pretrained FILE), or start from random weights (--pretrained none)."
         )
     return f"{weights or backbone}: timm cannot build {backbone!r} with it ({reason})."
 

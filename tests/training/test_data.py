@@ -178,3 +178,16 @@ def test_a_loader_gives_the_chosen_samples():
     batches = list(loader(data, data.held_out, 4, shuffle=False))
     seen = torch.cat([batch["picture"] for batch in batches]).numpy()
     np.testing.assert_array_equal(seen, data.pictures["picture"].numpy()[data.held_out])
+
+
+def test_a_label_counts_where_there_are_no_votes():
+    one = voted(6)
+    one.votes[3] = 0
+    one.label[:] = [-1, 0, 1, 2, 3, 4]
+    data = prepare([one], replace(RECIPE, held_out=0.5))
+    assert (
+        data.targets["ferplus8"][3].tolist() == np.eye(8)[2].tolist()
+        and data.targets["ferplus8_weight"][3] == 1
+    )
+    assert data.targets["ferplus8_weight"][0] == 0
+    assert len(labelled_rows(one)) == 5

@@ -91,8 +91,16 @@ def train(
 
     changes = _fields(setting or [])
     for field, value in {
-        "epochs": epochs, "seed": seed, "learning_rate": learning_rate, "batch": batch, "balance": balance,
-        "mixup": mixup, "smoothing": smoothing, "augment": augment, "patience": patience, "base": base,
+        "epochs": epochs,
+        "seed": seed,
+        "learning_rate": learning_rate,
+        "batch": batch,
+        "balance": balance,
+        "mixup": mixup,
+        "smoothing": smoothing,
+        "augment": augment,
+        "patience": patience,
+        "base": base,
     }.items():
         if value is not None:
             changes[field] = value
@@ -126,19 +134,23 @@ def _list() -> None:
     from mien.sources.datasets import FORMATS
     from mien.training.architectures import ARCHITECTURES, list_architectures
 
-    rows = [(one.name, one.family, one.summary) for one in map(ARCHITECTURES.get, list_architectures()) if one]
-    show_table(("architecture", "family", "what it is"), [*rows, ("timm:NAME", "still", "any backbone of timm")])
+    rows = [
+        (one.name, one.family, one.summary) for one in map(ARCHITECTURES.get, list_architectures()) if one
+    ]
+    show_table(
+        ("architecture", "family", "what it is"), [*rows, ("timm:NAME", "still", "any backbone of timm")]
+    )
     typer.echo()
     show_table(("format", "layout"), [(name, one.layout) for name, one in FORMATS.items()])
 
 
 def _fields(given: list[str]) -> dict[str, Any]:
     """Read NAME=VALUE pairs as fields of a recipe."""
-    from dataclasses import fields
+    from dataclasses import asdict
 
     from mien.training.recipe import Recipe
 
-    kinds = {field.name: type(field.default) for field in fields(Recipe)}
+    kinds = {name: type(value) for name, value in asdict(Recipe()).items()}
     values: dict[str, Any] = {}
     for pair in given:
         name, equals, text = pair.partition("=")
@@ -192,7 +204,11 @@ def _divide(
             {str(s) for s, r in zip(first.split, role, strict=True) if r == "test"}
         )
         learned = [one.select(role == "train") for one in labellings]
-        tests = [Test(one, split, _evaluation(data, ferplus, one, split)) for one in labellings for split in watched]
+        tests = [
+            Test(one, split, _evaluation(data, ferplus, one, split))
+            for one in labellings
+            for split in watched
+        ]
         return learned, tests
     by: Any = "stratified"
     if first.subject is not None and len(set(first.subject.tolist()) - {""}) > 2:
@@ -201,7 +217,9 @@ def _divide(
         by = "sequence"
     part = split_rows(first, {"train": 0.9, "test": 0.1}, by=by, seed=recipe.seed)
     kept = f"a tenth kept back by {by} with seed {recipe.seed}"
-    tests = [Test(_named(one.select(part == "test"), kept), None, "mien train, as above") for one in labellings]
+    tests = [
+        Test(_named(one.select(part == "test"), kept), None, "mien train, as above") for one in labellings
+    ]
     return [one.select(part == "train") for one in labellings], tests
 
 

@@ -319,7 +319,7 @@ class GeometryFeatures(NetworkFeatures):
 
     task = "landmarks"
 
-    def __init__(self, model: str | Path = "points70.fer2013", threads: int | None = None) -> None:
+    def __init__(self, model: str | Path = "points70.faces", threads: int | None = None) -> None:
         super().__init__(model, threads)
 
     def transform(self, X: NDArray[np.uint8]) -> NDArray[np.float32]:

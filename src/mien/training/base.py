@@ -126,7 +126,7 @@ def _set_up_norms(network: nn.Module, crops: Tensor) -> None:
         assert norm.running_mean is not None and norm.running_var is not None  # all of ours track
         old_mean, old_deviation = norm.running_mean.clone(), (norm.running_var + norm.eps).sqrt()
         deviation = (variance + norm.eps).sqrt()
-        norm.bias += norm.weight * (mean - old_mean) / old_deviation
-        norm.weight *= deviation / old_deviation
+        norm.bias.add_(norm.weight * (mean - old_mean) / old_deviation)
+        norm.weight.mul_(deviation / old_deviation)
         norm.running_mean.copy_(mean)
         norm.running_var.copy_(variance)

@@ -8,6 +8,7 @@ import os
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,16 +75,16 @@ def cut_corpus(
     DatasetError
         If the cache is damaged.
     """
-    places = _Kept(cache, "places", detector) if detector is not None else None
+    places = _Kept(cache, "places", detector)
     crops = _Kept(cache, "crops", detector, **asdict(spec))
 
     def look(image: NDArray[np.uint8]) -> Row:
-        return crops.get(image, lambda: _cut(image, spec, _place(image, detector, places)))
+        place = None if detector is None else partial(_place, image, detector, places)
+        return crops.get(image, lambda: _cut(image, spec, None if place is None else place()))
 
     rows = _each(images, look, progress)
     for kept in (places, crops):
-        if kept is not None:
-            kept.save()
+        kept.save()
     shape = (spec.size, spec.size, 3) if spec.colour == "rgb" else (spec.size, spec.size)
     return Crops(
         crops=np.array([row["crop"] for row in rows], np.uint8).reshape(-1, *shape),
@@ -138,10 +139,8 @@ def _each(images: Images, look: Callable[[NDArray[np.uint8]], Row], progress: Pr
     return rows
 
 
-def _place(image: NDArray[np.uint8], detector: Detector | None, kept: _Kept | None) -> Row | None:
-    """Return where the one face of a picture is; None where it is not asked."""
-    if detector is None or kept is None:
-        return None
+def _place(image: NDArray[np.uint8], detector: Detector, kept: _Kept) -> Row:
+    """Return where the one face of a picture is."""
 
     def find() -> Row:
         faces = find_single(image, detector)

@@ -141,11 +141,16 @@ def _targets(corpus: LabelledImages) -> dict[str, NDArray[Any]]:
             key + "_weight": known.astype(np.float32),
         }
     total = corpus.votes.sum(axis=1, keepdims=True)
+    share = np.where(total > 0, corpus.votes / np.maximum(total, 1), 0)
+    weight = total[:, 0] / max(10.0, float(total.max()))  # what voters did not give to an emotion is doubt
+    single = np.flatnonzero((total[:, 0] == 0) & (corpus.label >= 0))  # of a corpus without votes
+    share[single, corpus.label[single]] = 1
+    weight[single] = 1
     return {
-        key: (corpus.votes / np.maximum(total, 1)).astype(np.float32),
+        key: share.astype(np.float32),
         key + "_label": corpus.label,
-        key + "_weight": (total[:, 0] / max(10.0, float(total.max()))).astype(np.float32),
-    }  # what the voters did not give to an emotion is doubt
+        key + "_weight": weight.astype(np.float32),
+    }
 
 
 def _pictures(
@@ -352,7 +357,7 @@ def labelled_rows(corpus: LabelledImages) -> LabelledImages:
     """Return only what can be learned from: labelled pictures, and whole sequences that hold one."""
     known = corpus.label >= 0
     if corpus.votes is not None:
-        known = corpus.votes.sum(axis=1) > 0
+        known = known | (corpus.votes.sum(axis=1) > 0)
     if corpus.sequence is not None:
         holding = np.unique(corpus.sequence[known & (corpus.sequence != "")])
         known = known | np.isin(corpus.sequence, holding)

@@ -42,7 +42,7 @@ class Recurrent(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         n, t = x.shape[:2]
         each = self.frame(x.flatten(0, 1)[:, None]).reshape(n, t, -1)
-        hidden = each.new_zeros(n, self.features)
+        hidden: Tensor = each.new_zeros(n, self.features)
         memory = hidden
         for i in range(t):
             if self.unit == "gru":

@@ -175,7 +175,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
             given = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch and safetensors each raise their own
         raise ModelError(f"{path} is no file of weights that can be read safely ({error}).") from error
-    inner = given.get("state_dict", given) if isinstance(given, dict) else None
+    inner: dict[str, Tensor] | None = given.get("state_dict", given) if isinstance(given, dict) else None
     if not inner or not all(isinstance(value, Tensor) for value in inner.values()):
         raise ModelError(f"{path} holds no weights by name.")
     return inner
@@ -196,8 +196,8 @@ def _no_weights(backbone: str, weights: str, error: Exception) -> str:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if weights == "hub":
         return (
-            f"The weights of {backbone!r} cannot be fetched ({reason}). Without a network, fetch them elsewhere "
-            "and give the file (--pretrained FILE), or start from random weights (--pretrained none)."
+            f"The weights of {backbone!r} cannot be fetched ({reason}). Without a network, fetch them "
+            "elsewhere and give the file (--pretrained FILE), or start from random ones (--pretrained none)."
         )
     return f"{weights or backbone}: timm cannot build {backbone!r} with it ({reason})."
 

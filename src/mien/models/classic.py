@@ -30,14 +30,14 @@ UNSEEN = -1e4
 
 OURS = tuple(
     f"mien.models.features.{name}"
-    for name in ("HogFeatures", "LbpFeatures", "GeometryFeatures", "EmbeddingFeatures")
+    for name in ("HogFeatures", "LbpFeatures", "GeometryFeatures", "EmbeddingFeatures", "EvenScale")
 )
 """Types that a file may hold besides those of scikit-learn and numpy that skops itself knows to be safe."""
 
 STEPS = {
-    "features": OURS,
-    "scale": ("sklearn.preprocessing._data.StandardScaler",),
+    "features": OURS[:-1],
     "reduce": ("sklearn.decomposition._pca.PCA",),
+    "scale": ("sklearn.preprocessing._data.StandardScaler", OURS[-1]),
     "kernel": ("sklearn.kernel_approximation.Nystroem",),
     "svm": ("sklearn.svm._classes.LinearSVC", "sklearn.svm._classes.SVC"),
 }

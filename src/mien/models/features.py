@@ -328,3 +328,25 @@ class GeometryFeatures(NetworkFeatures):
 
     def _load(self, card: ModelCard, path: Path) -> LandmarkModel:
         return LandmarkModel(card, path, threads=self.threads)
+
+
+class EvenScale(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+    """Features divided by one number, so that their mean variance is one.
+
+    What they weigh against each other stays as it is; a Gaussian kernel of scikit-learn's default width (one
+    over the number of features) then fits their spread.
+
+    Attributes
+    ----------
+    scale_ : float
+    """
+
+    def fit(self, X: NDArray[np.float32], y: object = None) -> Self:  # noqa: ARG002  # scikit-learn passes it
+        """Measure the spread of features (n, d)."""
+        variance = float(np.var(X, axis=0, dtype=np.float64).mean())
+        self.scale_ = float(np.sqrt(variance)) if variance > 0 else 1.0
+        return self
+
+    def transform(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return features (n, d), scaled."""
+        return X / np.float32(self.scale_)

@@ -18,6 +18,8 @@ from mien.faces.detect import Detector
 from mien.models import load_model
 from mien.sources.labelled import LabelledImages
 from mien.training.architectures import get_architecture
+from mien.training.augment import cut
+from mien.training.cards import LIMITS, noise_crops, training_data
 from mien.training.crops import Progress, detected_geometry
 from mien.training.data import SMALL, TrainingSet, labelled_rows, prepare
 from mien.training.evaluate import Report, evaluate_model
@@ -25,7 +27,7 @@ from mien.training.export import LARGE, export_expression, write_card
 from mien.training.fit import fit
 from mien.training.geometry import Geometry, crop_matrices
 from mien.training.metrics import fit_temperature
-from mien.training.module import ExpressionModule, cut_batch
+from mien.training.module import ExpressionModule
 from mien.training.recipe import Recipe
 
 GEOMETRY = TrainingData(
@@ -33,12 +35,6 @@ GEOMETRY = TrainingData(
     terms="Apache-2.0 model output",
     use="landmarks to align by, facial movements as an auxiliary task",
     images=0,
-)
-
-LIMITS = (
-    "It knows faces as they are in its training data, labelled by how others read them: other cameras, light, "
-    "ages and angles are read worse, and emotions that are rare in the data are often missed. So are profiles, "
-    "faces under 24 pixels and heavy shadow. It says what a face shows, not what a person feels."
 )
 
 
@@ -140,18 +136,12 @@ def train_model(
     data = prepare(corpora, recipe, geometry=geometry, detector=detector, cache=cache, progress=progress)
     module = fit(data, recipe, run, devices=devices, log=log)
     temperatures = calibrate(module, data, detector if geometry is not None else None, corpora)
-    sources = [_source(one, int((~data.held_out).sum())) for one in corpora]
+    sources = [training_data(one, int((~data.held_out).sum())) for one in corpora]
     if geometry is not None:
         sources.append(replace(GEOMETRY, images=int(geometry.found.sum())))
     card = _card(recipe, name, temperatures, tuple(sources), command)
     file = _export(module, card, out, picture, detector)
     return measure(file, tests, detector, cache)
-
-
-def _source(corpus: LabelledImages, images: int) -> TrainingData:
-    use = "pictures and labels" if corpus.votes is None else "pictures and votes"
-    terms = corpus.terms or "as whoever gave the pictures says"
-    return TrainingData(corpus.name, terms, use, images)
 
 
 def _card(
@@ -211,25 +201,6 @@ def _export(
         storage="int8" if small else "float16",
         tolerance=1e-3 if small else 0.05,
     )
-
-
-def noise_crops(spec: CropSpec, n: int) -> NDArray[np.uint8]:
-    """Return crops that show nothing, for golden tensors that may be shared: smooth noise, seeded.
-
-    Parameters
-    ----------
-    spec : CropSpec
-    n : int
-
-    Returns
-    -------
-    ndarray of shape (n, S, S) or (n, S, S, 3), uint8
-    """
-    random = np.random.default_rng(0)
-    planes = 3 if spec.colour == "rgb" else 1
-    coarse = random.normal(128, 50, (n, 6, 6, planes)).clip(0, 255).astype(np.uint8)
-    crops = [spec.cut_framed(one if planes == 3 else one[..., 0]) for one in coarse]
-    return np.stack(crops)
 
 
 def measure(
@@ -326,7 +297,7 @@ def _score(
     """Return the logits of every head for pictures cut by their alignments."""
     network = module.network.eval()
     parts = [
-        network(cut_batch(pictures[i : i + batch], aligned[i : i + batch], module.recipe.size))
+        network(cut(pictures[i : i + batch], aligned[i : i + batch], module.recipe.size))
         for i in range(0, len(pictures), batch)
     ]
     return {name: torch.cat([part[name] for part in parts]).float() for name in parts[0]}

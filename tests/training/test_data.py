@@ -29,7 +29,7 @@ def corpus(n, *, labels=EKMAN7, votes=None, side=48, **columns):
 def voted(n):
     votes = np.random.default_rng(1).integers(0, 4, (n, 8)).astype(np.float32)
     votes[0] = 0
-    return replace(corpus(n), labels=FERPLUS8, votes=votes, label=votes.argmax(1))
+    return replace(corpus(n), labels=FERPLUS8, votes=votes, label=np.where(votes.any(1), votes.argmax(1), -1))
 
 
 def geometry(n):

@@ -15,6 +15,7 @@ import typer
 from mien._version import __version__
 from mien.cli.analyze import analyze
 from mien.cli.augment import augment_preview
+from mien.cli.compare import compare
 from mien.cli.demo import demo
 from mien.cli.detector import evaluate_detector, train_detector
 from mien.cli.evaluate import evaluate
@@ -33,7 +34,7 @@ app = typer.Typer(
         "not what a person feels."
     ),
 )
-for command in (analyze, demo, models, evaluate, train):
+for command in (analyze, demo, models, evaluate, train, compare):
     app.command()(command)
 app.command("train-detector")(train_detector)
 app.command("evaluate-detector")(evaluate_detector)

@@ -24,7 +24,11 @@ TASKS = ("expression", "detection", "landmarks")
 FORMATS = ("onnx", "skops")
 """Kinds of files of weights; each is the suffix too."""
 
-DEFAULTS = {"expression": "resnet.ferplus", "detection": "facepoint.scenes"}
+DEFAULTS = {
+    "expression": "resnet.ferplus",
+    "detection": "facepoint.scenes",
+    "landmarks": "points70.faces",
+}
 """What the name "default" means, by task."""
 
 RETIRED: dict[str, str] = {}

@@ -74,7 +74,7 @@ class ExpressionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.base = base
         self.settings = settings
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803  # as scikit-learn names it
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # as scikit-learn names it
         """Learn from faces.
 
         Parameters
@@ -113,7 +113,7 @@ class ExpressionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             self.model_ = load_model(Path(folder) / f"{name}.{self.card_.format}")
         return self
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:  # noqa: N803  # as scikit-learn names it
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:  # as scikit-learn names it
         """Return calibrated probabilities of shape (n, k), columns in the order of `classes_`."""
         check_is_fitted(self, "model_")
         faces = self._faces(X)
@@ -127,7 +127,7 @@ class ExpressionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         crops = np.array([spec.cut_framed(face) for face in faces], np.uint8).reshape(-1, *shape)
         return self.model_.predict_proba(crops)
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803  # as scikit-learn names it
+    def predict(self, X: ArrayLike) -> NDArray[Any]:  # as scikit-learn names it
         """Return the most probable label of each face, (n,)."""
         probability = self.predict_proba(X)
         chosen: NDArray[Any] = self.classes_[probability.argmax(axis=1)]
@@ -137,7 +137,7 @@ class ExpressionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     def _sequences(self) -> bool:
         return get_architecture(self.arch).family == "sequence"
 
-    def _faces(self, X: ArrayLike) -> NDArray[np.uint8]:  # noqa: N803  # as scikit-learn names it
+    def _faces(self, X: ArrayLike) -> NDArray[np.uint8]:  # as scikit-learn names it
         faces = np.asarray(X)
         grey = faces.ndim == 3 or (faces.ndim == 4 and faces.shape[-1] == 3)
         if faces.dtype != np.uint8 or not (faces.ndim == 4 if self._sequences else grey):

@@ -129,12 +129,16 @@ class _Running:
     Parameters
     ----------
     decay : float
+        Reached after some thousand steps; the first ones forget faster, lest the random weights of the start
+        weigh in a short run.
     """
 
     decay: float
 
-    def __call__(self, average: Tensor, new: Tensor, _: Tensor | int) -> Tensor:
-        return self.decay * average + (1 - self.decay) * new
+    def __call__(self, average: Tensor, new: Tensor, steps: Tensor | int) -> Tensor:
+        done = int(steps)
+        decay = min(self.decay, (1 + done) / (10 + done))
+        return decay * average + (1 - decay) * new
 
 
 def _logger(folder: str | Path, kind: str) -> Logger:

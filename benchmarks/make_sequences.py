@@ -5,13 +5,14 @@
 There is no freely shared corpus of expressions unfolding in time, so these are made: the last frame is the
 picture itself, the first has the mean shape of neutral faces, and the frames between lie on the way, with a
 little drift of the head, so that motion alone tells nothing. What a network reaches on them says whether it
-learns from sequences; it says nothing of people who move. OUT/SPLIT/EMOTION/ROW/*.png, a layout that
-``mien train`` and ``mien compare`` read.
+learns from sequences; it says nothing of people who move. OUT/clips.csv is what ``mien train`` and
+``mien compare`` read; only the last frame of a clip has a label.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 from pathlib import Path
 
 import cv2
@@ -35,19 +36,22 @@ SIDE = 48
 def main() -> None:
     """Write the clips."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("csv", type=Path)
+    parser.add_argument("fer2013", type=Path)
     parser.add_argument("geometry", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--rows", type=Path, help="row of each picture in the official file, where csv is a part")
+    parser.add_argument(
+        "--rows", type=Path, help="row of each picture in the official file, where csv is a part"
+    )
     parser.add_argument("--clips", type=int, default=450, help="per emotion, to train on")
     parser.add_argument("--test-clips", type=int, default=60, help="per emotion, to test on")
     options = parser.parse_args()
-    corpus = read_fer2013(options.csv)
+    corpus = read_fer2013(options.fer2013)
     rows = np.load(options.rows) if options.rows else np.arange(len(corpus))
     usable, points = read_points(options.geometry, rows)
     neutral = mean_shape(points[usable & (corpus.label == EKMAN7.index("neutral"))])
     random = np.random.default_rng(0)
     leaked = leaked_into_training(corpus)
+    table = [("path", "label", "split", "sequence", "position")]
     for split, folder, count in (
         ("Training", "train", options.clips),
         ("PublicTest", "test", options.test_clips),
@@ -56,7 +60,15 @@ def main() -> None:
             candidates = np.flatnonzero(usable & ~leaked & (corpus.split == split) & (corpus.label == column))
             for row in random.permutation(candidates)[:count]:
                 clip = unfold(np.asarray(corpus.images[row]), points[row], neutral, random)
-                write(options.out / folder / emotion / str(rows[row]), clip)
+                name = f"{folder}/{emotion}/{rows[row]}"
+                write(options.out / name, clip)
+                last = len(clip) - 1
+                table += [
+                    (f"{name}/{i:02d}.png", emotion if i == last else "", folder, name, str(i))
+                    for i in range(len(clip))
+                ]
+    with (options.out / "clips.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(table)
 
 
 def read_points(path: Path, rows: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:

@@ -98,7 +98,7 @@ def test_samples_of_sequences_are_windows():
     clip = np.array(["a"] * 6 + ["b"] * 6)
     one = corpus(12, sequence=clip, position=np.arange(12))
     one.label[[0, 1, 2, 6, 7, 8]] = -1
-    data = prepare([one], recipe_for("gru", frames=4, held_out=0.5))
+    data = prepare([one], recipe_for("gru", frames=4, hop=1, held_out=0.5))
     assert data.rows.shape == (6, 4)
     assert data.rows[0].tolist() == [0, 1, 2, 3] and data.targets["ekman7"][0] == one.label[3]
     batch = Samples(data, torch.arange(6))[[0, 5]]

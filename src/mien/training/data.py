@@ -123,7 +123,9 @@ def prepare(
 def _samples(corpus: LabelledImages, recipe: Recipe) -> NDArray[np.int64]:
     """Return the pictures of each sample (n, t); of stills t is 1."""
     if get_architecture(recipe.arch).family == "sequence":
-        samples = sequence_windows(corpus, recipe.frames, step=recipe.step, hop=recipe.hop).rows
+        samples = sequence_windows(
+            corpus, recipe.frames, step=recipe.step, hop=recipe.hop or recipe.frames
+        ).rows
     else:
         samples = np.arange(len(corpus))[:, None]
     if not len(samples):

@@ -28,7 +28,7 @@ class Recipe:
         How faces are cut; see :mod:`mien.faces.align`.
     frames, step, hop : int
         For sequences: pictures a window, every which is taken, and every which labelled picture ends a
-        window; see :func:`mien.sources.labelled.sequence_windows`.
+        window, 0 for windows that do not overlap; see :func:`mien.sources.labelled.sequence_windows`.
     epochs, batch, seed : int
     optimiser : {"sgd", "adamw"}
         SGD with Nesterov momentum 0.9, or AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101).
@@ -75,7 +75,7 @@ class Recipe:
     margin: float = -1 / 24
     frames: int = 1
     step: int = 1
-    hop: int = 1
+    hop: int = 0
     epochs: int = 50
     batch: int = 128
     seed: int = 0
@@ -105,13 +105,21 @@ class Recipe:
         }.items():
             if getattr(self, name) not in allowed:
                 raise unknown_name(name, str(getattr(self, name)), allowed)
-        for name in ("size", "frames", "step", "hop", "epochs", "batch"):
+        for name in ("size", "frames", "step", "epochs", "batch"):
             if getattr(self, name) < 1:
                 raise bad_argument(name, allowed="a whole number from 1", given=getattr(self, name))
         for name in ("dropout", "smoothing", "whole", "average", "held_out"):
             if not 0 <= getattr(self, name) < 1:
                 raise bad_argument(name, allowed="from 0, and below 1", given=getattr(self, name))
-        for name in ("learning_rate", "weight_decay", "mixup", "blendshapes", "patience", "head_epochs"):
+        for name in (
+            "learning_rate",
+            "weight_decay",
+            "mixup",
+            "blendshapes",
+            "patience",
+            "head_epochs",
+            "hop",
+        ):
             if getattr(self, name) < 0:
                 raise bad_argument(name, allowed="0 or more", given=getattr(self, name))
 

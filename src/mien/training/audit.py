@@ -31,6 +31,26 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
+class Finding:
+    """One line of a summary.
+
+    Parameters
+    ----------
+    what : str
+    n : int
+    of : int or None
+        Of how many; None where there is no such number.
+    """
+
+    what: str
+    n: int
+    of: int | None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "n", int(self.n))
+
+
+@dataclass(frozen=True)
 class CorpusFindings:
     """What was found in one corpus of n pictures.
 
@@ -79,6 +99,20 @@ class CorpusFindings:
     faces: FaceFindings | None
     votes: VoteFindings | None
     belonging: tuple[BelongingFindings, ...]
+
+    def summary(self, suffix: str = "") -> list[Finding]:
+        """Return what is most worth knowing of this corpus; `suffix` is added to each line's words."""
+        lines = [Finding("pictures without a label", self.unlabelled, self.n)]
+        if self.faces is not None:
+            lines.append(Finding("pictures without a face", len(self.faces.missing), len(self.faces.rows)))
+        lines.append(Finding("blank pictures", len(self.blank), self.n))
+        if self.votes is not None:
+            lines.append(Finding("pictures without a majority of votes", self.votes.undecided, self.votes.n))
+        lines += [
+            Finding(f"{one.kind}s in more than one split", len(one.crossing), one.count)
+            for one in self.belonging
+        ]
+        return [Finding(line.what + suffix, line.n, line.of) for line in lines]
 
     def to_dict(self, source: NDArray[np.str_]) -> dict[str, Any]:
         """Return it as plain strings, numbers, lists and dicts, for JSON.
@@ -141,6 +175,33 @@ class Audit:
         if len(self.corpora) == 1:
             return split or self.corpora[0].name
         return f"{self.corpora[corpus].name} {split}".strip()
+
+    def summary(self) -> list[Finding]:
+        """Return what is most worth knowing, a line for each count."""
+        copies, n = self.copies, len(self.source)
+        near_only = copies.leaked[:, 1] & ~copies.leaked[:, 0]
+        lines = [
+            Finding("pictures with a byte-identical copy", sum(map(len, copies.groups)), n),
+            Finding(
+                "groups of identical pictures with different labels",
+                copies.conflicting.sum(),
+                len(copies.groups),
+            ),
+            Finding("pairs that are nearly the same", len(copies.near), None),
+            Finding(
+                "such pairs with different labels", copies.near_conflicting.sum(), copies.near_agreement.pairs
+            ),
+        ]
+        for part in range(len(self.parts) if len(self.parts) > 1 else 0):
+            here = self.part == part
+            name, size = self.part_name(part), int(here.sum())
+            lines += [
+                Finding(f"{name}: identical to one in another part", copies.leaked[here, 0].sum(), size),
+                Finding(f"{name}: only nearly the same as one in another part", near_only[here].sum(), size),
+            ]
+        for corpus in self.corpora:
+            lines += corpus.summary(f", {corpus.name}" if len(self.corpora) > 1 else "")
+        return lines
 
     def to_dict(self) -> dict[str, Any]:
         """Return all findings as plain values for JSON; pictures by what they are called."""

@@ -35,8 +35,8 @@ figcaption{color:var(--soft);font-size:.85rem;line-height:1.35;margin-top:.35rem
 .chart img{background:#fff;padding:.5rem;border:1px solid var(--line)}
 .gallery{display:flex;flex-wrap:wrap;gap:.9rem;margin:1rem 0;padding:0;list-style:none}
 .gallery figure{margin:0;display:table}
-.gallery img{min-height:6rem;width:auto}
-.gallery figcaption{display:table-caption;caption-side:bottom;font-size:.78rem}
+.gallery img{min-height:6.8rem;width:auto}
+.gallery figcaption{display:table-caption;caption-side:bottom;font-size:.78rem;overflow-wrap:anywhere}
 @media print{nav{display:none}.scroll{overflow:visible}h2{break-after:avoid}figure{break-inside:avoid}}
 """
 """The style sheet. Colours are named once for a light ground and once for a dark one."""

@@ -337,7 +337,7 @@ def _look_over(
         faces = FaceFindings(detector.name, rows, where.found, estimate_pose(landmarks[rows]))
     measures = measure(corpus.images, landmarks, progress=lambda *_: report())
     sizes = Counter(f"{width} x {height}" for width, height in measures.size_px.tolist())
-    flat = measures.thumbnail.reshape(len(corpus), -1).std(axis=1) < FLAT
+    flat = measures.thumbnail.std(axis=(1, 2)) < FLAT
     return CorpusFindings(
         name=name,
         n=len(corpus),

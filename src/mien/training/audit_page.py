@@ -215,7 +215,7 @@ def _labels(page: Page, corpus: CorpusFindings) -> None:
         )
         page.table(
             ("emotion with most votes", "mean share of its votes"),
-            [(name, round(share, 3)) for name, share in votes.by_emotion.items()],
+            [(name, f"{share:.3f}") for name, share in votes.by_emotion.items()],
         )
     for one in corpus.belonging:
         page.text(
@@ -270,7 +270,8 @@ def _faces(page: Page, corpus: CorpusFindings, show: _Show, start: int) -> None:
 
 def _light(page: Page, corpus: CorpusFindings, show: _Show, start: int) -> None:
     page.subsection(f"Light of {corpus.name}")
-    rows = [(name.replace("_", " "), *_spread(corpus.light[name], 3)) for name in LIGHT]
+    words = ("brightness", "contrast", "from the subject's left", "from above")
+    rows = [(word, *_spread(corpus.light[name], 3)) for word, name in zip(words, LIGHT, strict=True)]
     page.table(_SPREAD_COLUMNS, rows)
     light = corpus.measures.light
     page.figure(

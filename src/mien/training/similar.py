@@ -85,7 +85,7 @@ def near_pairs(
     """
     if not 0 < near <= 1:
         raise bad_argument("near", allowed="a number above 0, up to 1", given=near)
-    rows = np.flatnonzero(thumbnails.reshape(len(thumbnails), -1).std(axis=1) >= FLAT)
+    rows = np.flatnonzero(thumbnails.std(axis=(1, 2)) >= FLAT)
     small = thumbnails[rows]
     group = np.full(len(rows), -1) if apart is None else apart[rows]
     plain = _pairs(small, small, near, group)

@@ -126,8 +126,11 @@ def _list() -> None:
 
 
 def _show(result: Comparison) -> None:
+    from mien.training.trials import classes_of
+
     rows = [
-        (s.arch, s.trained_on, s.data, s.scheme or "own", f"{s.accuracy:.4f} ({s.low:.4f} to {s.high:.4f})",
+        (s.arch, s.trained_on, s.data, classes_of(s.scheme),
+         f"{s.accuracy:.4f} ({s.low:.4f} to {s.high:.4f})",
          f"{s.macro_f1:.4f}", str(s.n), str(len(s.seeds)))
         for s in sorted(result.summaries(), key=lambda s: (s.scheme, s.data, -s.accuracy))
     ]  # fmt: skip

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien._version import __version__
-from mien.catalog import ModelCard, find_model
+from mien.catalog import FORMATS, ModelCard, find_model
 from mien.errors import MienError, bad_argument
 from mien.faces.detect import Detector
 from mien.labels import LabelScheme
@@ -293,7 +293,7 @@ class _Work:
             seconds=seconds,
             resumed=resumed,
             file=file.as_posix(),
-            base=Path(recipe.base).stem if recipe.base else card.base,
+            base=_plain_name(recipe.base or card.base),
             parameters=parameters,
             size_bytes=size_bytes,
         )
@@ -350,12 +350,22 @@ class _Work:
 
 def _name(cell: _Cell, recipe: Recipe, lesson: str) -> str:
     """Return a name that only the same recipe on the same pictures and labels has: ``architecture.tag``."""
-    decides = {**asdict(recipe), "base": Path(recipe.base).stem, "lesson": lesson, "scheme": str(cell.scheme)}
+    decides = {
+        **asdict(recipe),
+        "base": _plain_name(recipe.base),
+        "lesson": lesson,
+        "scheme": str(cell.scheme),
+    }
     said = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:8]
     scheme = "-".join(cell.scheme.labels) if cell.scheme is not None else "all"
     words = [cell.course.corpus.name, scheme[:40], f"seed{cell.seed}", said]
     tag = "-".join(re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-") for word in words)
     return f"{re.sub('[^A-Za-z0-9_-]+', '-', cell.arch)}.{tag}"
+
+
+def _plain_name(model: str) -> str:
+    """Return the name of a model given by its name or its file."""
+    return re.sub(rf"\.({'|'.join(FORMATS)})$", "", Path(model).name)
 
 
 def _size(file: Path, arch: str) -> tuple[int, int]:

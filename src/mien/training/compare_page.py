@@ -12,7 +12,7 @@ from mien.outputs.plots import ConfusionPlot
 from mien.outputs.report import Cell, Page
 from mien.training.architectures import get_architecture
 from mien.training.timing import MANY
-from mien.training.trials import OWN, Comparison, Summary, Trial
+from mien.training.trials import Comparison, Summary, Trial, classes_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +53,7 @@ def compare_page(comparison: Comparison) -> Page:
     summaries = comparison.summaries()
     schemes = list(dict.fromkeys(s.scheme for s in summaries))
     if summaries:
-        _results(page, comparison, summaries, schemes)
+        _results(page, summaries, schemes)
         _matrices(page, summaries, schemes)
         _costs(page, comparison, summaries, schemes)
         _mistakes(page, summaries)
@@ -67,43 +67,37 @@ def compare_page(comparison: Comparison) -> Page:
     return page
 
 
-def _results(page: Page, comparison: Comparison, summaries: list[Summary], schemes: list[str]) -> None:
+def _results(page: Page, summaries: list[Summary], schemes: list[str]) -> None:
     page.section("Results on each data set's own test pictures")
     page.text(_READING)
     for scheme, data, chosen in _own(summaries, schemes):
         ranked = sorted(chosen, key=lambda s: -s.accuracy)
-        rows: list[tuple[Cell, ...]] = []
-        for s in ranked:
-            trials = _of(comparison.trials, s)
-            one, many = (_median(trials, name) for name in ("one_ms", "batch_ms"))
-            rows.append(
-                (s.arch, _interval(s.accuracy, s.low, s.high), _range(s.least, s.most, len(s.seeds)),
-                 _interval(s.macro_f1, s.macro_f1_low, s.macro_f1_high),
-                 _interval(s.ece, s.ece_low, s.ece_high), _interval(s.raw_accuracy, s.raw_low, s.raw_high),
-                 f"{_median(trials, 'parameters') / 1e6:.2f}",
-                 f"{_median(trials, 'size_bytes') / 1e6:.2f}", _ms(one), _ms(many))
-            )  # fmt: skip
+        several = max(len(s.seeds) for s in ranked) > 1
+        rows = [
+            (s.arch, _interval(s.accuracy, s.low, s.high),
+             *([f"{s.least:.3f} to {s.most:.3f}, {len(s.seeds)}"] if several else []),
+             _interval(s.macro_f1, s.macro_f1_low, s.macro_f1_high),
+             _interval(s.ece, s.ece_low, s.ece_high), _interval(s.raw_accuracy, s.raw_low, s.raw_high))
+            for s in ranked
+        ]  # fmt: skip
+        seeds = ["accuracy of the seeds"] if several else []
+        leaks = f"accuracy with leaks (N\u00a0{ranked[0].raw_n:,})"
         best, share = _most_frequent(ranked[0])
         page.table(
-            ("architecture", "accuracy", "seeds, least to most", "macro-F1", "calibration error",
-             f"accuracy with leaks (N {ranked[0].raw_n:,})",
-             "weights (M)", "size (MB)", "ms, one", f"ms, of {MANY}"),
+            ("architecture", "accuracy", *seeds, "macro-F1", "calibration error", leaks),
             rows,
-            caption=f"{data}, {scheme or OWN}: N {ranked[0].n:,}. "
+            caption=f"{data}, {classes_of(scheme)}: N {ranked[0].n:,}. "
             f"Always answering {best} would be right on {share:.3f}.",
-        )  # fmt: skip
-    page.text(
-        f"Milliseconds are per answer on one processor thread, in this run: a single face, and {MANY} at a "
-        "time. A model of sequences looks at all its frames for one answer. Weights and size include the "
-        "network that a classic model is built on."
-    )
+        )
 
 
 def _matrices(page: Page, summaries: list[Summary], schemes: list[str]) -> None:
     page.section("Across data sets")
     page.text(
         "Each line is a model by what it learned from, each column what it was tested on. Both must know an "
-        "emotion for it to be scored; pictures of others are left out, so that N may be smaller than above."
+        "emotion for it to be scored; pictures of others are left out, so that N may be smaller than above. "
+        "Only the test pictures that stand in what a model itself learned from are leaks, so that N may also "
+        "differ in a column."
     )
     for scheme in schemes:
         chosen = [s for s in summaries if s.scheme == scheme]
@@ -120,7 +114,7 @@ def _matrices(page: Page, summaries: list[Summary], schemes: list[str]) -> None:
             page.table(
                 ("architecture", "learned from", *columns),
                 rows,
-                caption=f"{title.capitalize()}, {scheme or 'the emotions both know'}",
+                caption=f"{title}, {classes_of(scheme) if scheme else 'the emotions both know'}",
                 shade=heat,
             )
         if not scheme:
@@ -128,21 +122,39 @@ def _matrices(page: Page, summaries: list[Summary], schemes: list[str]) -> None:
 
 
 def _emotions_scored(chosen: list[Summary]) -> str:
-    said = dict.fromkeys((s.trained_on, s.data, s.labels) for s in chosen)
-    return "Scored were, " + "; ".join(
-        f"from {trained_on} on {data}: {', '.join(labels)}" for trained_on, data, labels in said
-    ) + "."  # fmt: skip
+    places: dict[tuple[str, ...], dict[str, None]] = {}
+    for s in chosen:
+        places.setdefault(s.labels, {})[f"{s.trained_on} on {s.data}"] = None
+    if len(places) == 1:
+        return f"Scored everywhere: {', '.join(next(iter(places)))}."
+    said = [f"Scored from {'; '.join(pairs)}: {', '.join(labels)}." for labels, pairs in places.items()]
+    return "\n\n".join(said)
 
 
 def _costs(page: Page, comparison: Comparison, summaries: list[Summary], schemes: list[str]) -> None:
     page.section("What accuracy costs")
+    page.text(
+        f"Milliseconds are per answer on one processor thread, in this run: a single face, and {MANY} at a "
+        "time. A model of sequences looks at all its frames for one answer. Weights and size include the "
+        "network that a classic model is built on."
+    )
     for scheme, data, chosen in _own(summaries, schemes):
-        figure = _scatter(chosen, comparison.trials)
+        rows: list[tuple[Cell, ...]] = []
+        for s in chosen:
+            trials = _of(comparison.trials, s)
+            weights, size = (_median(trials, name) / 1e6 for name in ("parameters", "size_bytes"))
+            one, many = (_ms(_median(trials, name)) for name in ("one_ms", "batch_ms"))
+            rows.append((s.arch, f"{s.accuracy:.3f}", one, many, f"{weights:.2f}", f"{size:.2f}"))
+        page.table(
+            ("architecture", "accuracy", "ms, one", f"ms, of {MANY}", "weights (M)", "size (MB)"),
+            rows,
+            caption=f"Learned from {data}, {classes_of(scheme)}, N {chosen[0].n:,}; medians of the seeds",
+        )
         page.figure(
-            figure,
+            _scatter(chosen, comparison.trials),
             alt=f"Accuracy on {data} against time and size: {', '.join(s.arch for s in chosen)}",
-            caption=f"{data}, {scheme or OWN}, N {chosen[0].n:,}. Bars: 95 % interval. Time and size are on "
-            "logarithmic scales.",
+            caption=f"{data}, {classes_of(scheme)}, N {chosen[0].n:,}. Bars: 95 % interval. Time and size "
+            "are on logarithmic scales.",
         )
 
 
@@ -152,10 +164,10 @@ def _mistakes(page: Page, summaries: list[Summary]) -> None:
     for scheme, data, chosen in own:
         names = [name for name in chosen[0].labels if name in chosen[0].recall]
         counts = [chosen[0].recall[name][3] for name in names]
-        rows = [(s.arch, *(_interval(*s.recall[name][:3], digits=2) for name in names)) for s in chosen]
+        rows = [(s.arch, *(_narrow(*s.recall[name][:3]) for name in names)) for s in chosen]
         heat = np.array([[np.nan, *(s.recall[name][0] for name in names)] for s in chosen])
-        headings = [f"{name} (N {n:,})" for name, n in zip(names, counts, strict=True)]
-        page.table(("architecture", *headings), rows, caption=f"{data}, {scheme or OWN}", shade=heat)
+        headings = [f"{name} (N\u00a0{n:,})" for name, n in zip(names, counts, strict=True)]
+        page.table(("architecture", *headings), rows, caption=f"{data}, {classes_of(scheme)}", shade=heat)
     page.section("What is taken for what")
     for scheme, data, chosen in own:
         for start in range(0, len(chosen), 2):
@@ -163,7 +175,11 @@ def _mistakes(page: Page, summaries: list[Summary]) -> None:
             page.figure(
                 _confusions(pair),
                 alt=f"Confusion matrices on {data}: {' and '.join(s.arch for s in pair)}",
-                caption=f"{data}, {scheme or OWN}: test pictures of {len(pair[0].seeds)} seed(s) together.",
+                caption=f"{data}, {classes_of(scheme)}"
+                + (
+                    f"; the same pictures under {len(pair[0].seeds)} seeds, added up"
+                    * (len(pair[0].seeds) > 1)
+                ),
             )
 
 
@@ -175,37 +191,28 @@ def _training(page: Page, trials: Sequence[Trial]) -> None:
     rows: list[tuple[Cell, ...]] = []
     for (arch, data, scheme), some in groups.items():
         seconds = [t.seconds for t in some]
-        time = f"{np.mean(seconds):,.0f}" + (
-            f" ({min(seconds):,.0f} to {max(seconds):,.0f})" if len(some) > 1 else ""
-        )
-        more = "more: went on from an earlier run" if any(t.resumed for t in some) else ""
+        spread = f" ({min(seconds):,.0f} to {max(seconds):,.0f})" if len(some) > 1 else ""
+        more = " or more" if any(t.resumed for t in some) else ""
         bases = ", ".join(dict.fromkeys(t.base for t in some if t.base))
         rows.append(
-            (arch, data, scheme or OWN, ", ".join(str(t.seed) for t in some), some[0].images,
-             some[0].epochs or None, time, bases or None, more or None)
+            (arch, data, classes_of(scheme), ", ".join(str(t.seed) for t in some), some[0].images,
+             some[0].epochs or None, f"{np.mean(seconds):,.0f}{spread}{more}", bases or None)
         )  # fmt: skip
     page.table(
-        (
-            "architecture",
-            "learned from",
-            "emotions",
-            "seeds",
-            "pictures",
-            "epochs",
-            "seconds",
-            "built on",
-            "note",
-        ),
+        ("architecture", "learned from", "emotions", "seeds", "pictures", "epochs", "seconds", "built on"),
         rows,
         caption="Wall-clock seconds, finding the faces included where they were not kept already: mean of "
-        "the seeds (least to most). Of the pictures a part is set aside inside, to calibrate.",
+        "the seeds (least to most); \u201cor more\u201d where an earlier run had done a part. What a model "
+        "is built on is not in its time. Of the pictures a part is set aside inside, to calibrate.",
     )
-    summaries = dict.fromkeys(t.arch for t in trials)
-    page.table(("architecture", "what it is"), [(arch, get_architecture(arch).summary) for arch in summaries])
+    names = dict.fromkeys(t.arch for t in trials)
+    page.table(("architecture", "what it is"), [(arch, get_architecture(arch).summary) for arch in names])
 
 
 def _data(page: Page, comparison: Comparison) -> None:
     page.section("Data")
+    for scheme in dict.fromkeys(t.scheme for t in comparison.trials if t.scheme):
+        page.text(f"Classes: {scheme.replace(',', '; ').replace('=', ' = ').replace('+', ' + ')}.")
     page.table(
         ("data set", "pictures", "to learn from", "to test on", "of these also in training", "division",
          "emotions", "labels", "terms"),
@@ -235,11 +242,18 @@ def _absent(page: Page, comparison: Comparison) -> None:
     found = [*comparison.left_out, *_NOT_MEASURED]
     if len({t.seed for t in comparison.trials}) == 1:
         found.append("There was one seed: how much chance in training moves the numbers is not known.")
-    elsewhere = sorted({t.arch for t in comparison.trials if get_architecture(t.arch).backbone or t.base})
+    here = {t.cell for t in comparison.trials}
+    elsewhere = sorted(
+        {
+            t.arch
+            for t in comparison.trials
+            if get_architecture(t.arch).backbone or (t.base and t.base not in here)
+        }
+    )
     if elsewhere:
         found.append(
-            f"{', '.join(elsewhere)}: what the weights or the network they are built on saw before is not "
-            "compared with the test pictures, unless that network was trained here."
+            f"{', '.join(elsewhere)}: what the weights they start from, or the network they are built on, "
+            "saw before is not compared with the test pictures."
         )
     page.text("\n\n".join(found))
 
@@ -271,12 +285,14 @@ def _most_frequent(s: Summary) -> tuple[str, float]:
     return s.labels[int(count.argmax())], float(count.max() / count.sum())
 
 
-def _interval(value: float, low: float, high: float, digits: int = 3) -> str:
-    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+def _interval(value: float, low: float, high: float) -> str:
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
-def _range(least: float, most: float, seeds: int) -> str | None:
-    return None if seeds < 2 else f"{least:.3f} to {most:.3f}"
+def _narrow(value: float, low: float, high: float) -> str:
+    """Write a share with its interval so that many fit beside each other: "0.61 (.57\N{EN DASH}.64)"."""
+    ends = "\N{EN DASH}".join(f"{end:.2f}".removeprefix("0") for end in (low, high))
+    return f"{value:.2f} ({ends})"
 
 
 def _matrix_cell(s: Summary | None, value: str) -> str | None:
@@ -295,7 +311,7 @@ def _scatter(chosen: list[Summary], trials: Sequence[Trial]) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(10, 4.2), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1))
+    figure = Figure(figsize=(10, 4.4), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1))
     left, right = figure.subplots(1, 2, sharey=True)
     _points(left, chosen, [_median(_of(trials, s), "one_ms") for s in chosen], "ms per answer, one thread")
     _points(right, chosen, [_median(_of(trials, s), "size_bytes") / 1e6 for s in chosen], "size (MB)")
@@ -303,12 +319,12 @@ def _scatter(chosen: list[Summary], trials: Sequence[Trial]) -> Figure:
     families = dict.fromkeys(get_architecture(s.arch).family for s in chosen)
     for family in families:
         right.scatter([], [], color=_COLOURS[family], label=family)
-    right.legend(loc="lower right", frameon=False, fontsize=8)
+    figure.legend(loc="outside upper right", ncols=len(families), frameon=False, fontsize=9)
     return figure
 
 
 def _points(ax: Axes, chosen: list[Summary], x: Sequence[float], title: str) -> None:
-    from matplotlib.ticker import PercentFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
     ax.set_xscale("log")
     for s, at in zip(chosen, x, strict=True):
@@ -317,7 +333,11 @@ def _points(ax: Axes, chosen: list[Summary], x: Sequence[float], title: str) -> 
             bars = [[s.accuracy - s.low], [s.high - s.accuracy]]
             ax.errorbar(at, s.accuracy, bars, fmt="o", color=colour, elinewidth=1)
             ax.annotate(s.arch, (at, s.accuracy), (5, 4), textcoords="offset points", fontsize=8, color=_INK)
-    ax.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
+    ax.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=None))
     ax.grid(color=_FAINT, linewidth=0.6)
     ax.set_axisbelow(True)
     known = [at for at in x if at > 0]
@@ -333,10 +353,8 @@ def _confusions(pair: list[Summary]) -> Figure:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     side = 1.8 + 0.48 * len(pair[0].labels)
-    figure = Figure(figsize=(2 * side + 0.6, side), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
-    for ax, s in zip(np.ravel(figure.subplots(1, 2)), [*pair, *[None] * (2 - len(pair))], strict=True):
-        if s is None:
-            ax.set_visible(False)
-        else:
-            ConfusionPlot.from_counts(s.confusion, s.labels, title=f"{s.arch}, N {s.n:,}").plot(ax)
+    size = len(pair) * (side + 0.3), side
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
+    for ax, s in zip(np.ravel(figure.subplots(1, len(pair), squeeze=False)), pair, strict=True):
+        ConfusionPlot.from_counts(s.confusion, s.labels, title=f"{s.arch}, N {s.n:,}").plot(ax)
     return figure

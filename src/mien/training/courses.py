@@ -22,6 +22,13 @@ SEED = 0
 """Decides that division, and which pictures a short look takes: the same for every model and seed."""
 
 
+_WORDS: dict[str, str] = {
+    "subject": "no person in both",
+    "sequence": "no sequence in both",
+    "stratified": "of every emotion; who is shown is not known",
+}
+
+
 @dataclass(frozen=True, eq=False)
 class Course:
     """A divided corpus.
@@ -116,8 +123,7 @@ def divide(corpus: LabelledImages) -> Course:
         by = _what_stays_together(corpus)
         part = split_rows(corpus, SHARES, by=by, seed=SEED)
         train, test = part == "train", part == "test"
-        words = {"subject": "no person in both", "sequence": "no sequence in both"}
-        rule = f"a fifth at random to test on ({words.get(by, 'of every emotion')}; seed {SEED})"
+        rule = f"a fifth at random to test on ({_WORDS[by]}; seed {SEED})"
     course = Course(corpus, np.flatnonzero(train), np.flatnonzero(test), rule, key)
     for name, rows in (("learn from", course.train), ("test on", course.test)):
         if not (corpus.label[rows] >= 0).any():

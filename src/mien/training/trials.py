@@ -26,6 +26,11 @@ OWN = "all its emotions"
 """What stands for the scheme of a trial that was trained on the emotions of its corpus."""
 
 
+def classes_of(scheme: str) -> str:
+    """Return the names of a trial's classes, without what they are made of."""
+    return ", ".join(part.partition("=")[0] for part in scheme.split(",")) if scheme else OWN
+
+
 @dataclass(frozen=True)
 class Score:
     """The numbers of a :class:`mien.training.reports.Report` that a comparison needs."""

@@ -14,6 +14,7 @@ import typer
 
 from mien._version import __version__
 from mien.cli.analyze import analyze
+from mien.cli.audit import audit
 from mien.cli.augment import augment_preview
 from mien.cli.compare import compare
 from mien.cli.demo import demo
@@ -34,7 +35,7 @@ app = typer.Typer(
         "not what a person feels."
     ),
 )
-for command in (analyze, demo, models, evaluate, train, compare):
+for command in (analyze, demo, models, evaluate, train, compare, audit):
     app.command()(command)
 app.command("train-detector")(train_detector)
 app.command("evaluate-detector")(evaluate_detector)

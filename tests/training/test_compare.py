@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from shades import SHADES, corpus
 
 import mien.training.compare as comparing
@@ -73,6 +74,8 @@ class Trainer:
 def trainer(monkeypatch):
     cards = {}
     monkeypatch.setattr(Trainer, "cards", cards, raising=False)
+    for name in ("_scatter", "_confusions"):  # drawing takes longest, and has its own tests
+        monkeypatch.setattr(f"mien.training.compare_page.{name}", lambda *_: Figure(figsize=(1, 1)))
     monkeypatch.setattr(comparing, "load_model", lambda file, threads=None: ShadeFile(file))
     monkeypatch.setattr(comparing, "find_model", lambda file, task: (cards[file.stem], file))
     return Trainer

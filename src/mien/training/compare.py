@@ -41,8 +41,8 @@ from mien.training.trials import (
     About,
     Comparison,
     Failure,
+    Outcome,
     Score,
-    Tested,
     Trial,
     read_trial,
     table,
@@ -298,7 +298,7 @@ class _Work:
             size_bytes=size_bytes,
         )
 
-    def _tested(self, trial: Trial, file: Path, cell: _Cell, course: Course) -> Tested:
+    def _tested(self, trial: Trial, file: Path, cell: _Cell, course: Course) -> Outcome:
         """Return what is known already, or test now."""
         exam = course.exam()
         leaked = course.leaked(cell.course)
@@ -312,8 +312,8 @@ class _Work:
         try:
             clean, raw = self._scores(model, exam, leaked, cell.scheme)
         except MienError as error:
-            return Tested(course.corpus.name, key, int(leaked.sum()), None, None, str(error))
-        return Tested(course.corpus.name, key, raw.n - clean.n, clean, raw)
+            return Outcome(course.corpus.name, key, int(leaked.sum()), None, None, str(error))
+        return Outcome(course.corpus.name, key, raw.n - clean.n, clean, raw)
 
     def _scores(
         self, model: Model, exam: LabelledImages, leaked: NDArray[np.bool_], scheme: LabelScheme | None

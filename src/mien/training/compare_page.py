@@ -48,13 +48,14 @@ def compare_page(comparison: Comparison) -> Page:
     """Lay out what :func:`mien.training.compare.compare` found."""
     done = comparison.trials
     counts = [len({getattr(t, name) for t in done}) for name in ("arch", "data", "seed")]
-    words = zip(counts, ("architecture", "data set", "seed"), strict=True)
-    page = Page("Comparison of architectures", ", ".join(f"{n} {w}{'s' * (n != 1)}" for n, w in words))
+    words = map(_counted, counts, ("architecture", "data set", "seed"))
+    page = Page("Comparison of architectures", ", ".join(words))
     summaries = comparison.summaries()
     schemes = list(dict.fromkeys(s.scheme for s in summaries))
     if summaries:
         _results(page, summaries, schemes)
-        _matrices(page, summaries, schemes)
+        if len(comparison.data) > 1:
+            _matrices(page, summaries, schemes)
         _costs(page, comparison, summaries, schemes)
         _mistakes(page, summaries)
         _training(page, done)
@@ -75,7 +76,7 @@ def _results(page: Page, summaries: list[Summary], schemes: list[str]) -> None:
         several = max(len(s.seeds) for s in ranked) > 1
         rows = [
             (s.arch, _interval(s.accuracy, s.low, s.high),
-             *([f"{s.least:.3f} to {s.most:.3f}, {len(s.seeds)}"] if several else []),
+             *([f"{s.least:.3f}\u00a0to\u00a0{s.most:.3f}"] if several else []),
              _interval(s.macro_f1, s.macro_f1_low, s.macro_f1_high),
              _interval(s.ece, s.ece_low, s.ece_high), _interval(s.raw_accuracy, s.raw_low, s.raw_high))
             for s in ranked
@@ -86,7 +87,8 @@ def _results(page: Page, summaries: list[Summary], schemes: list[str]) -> None:
         page.table(
             ("architecture", "accuracy", *seeds, "macro-F1", "calibration error", leaks),
             rows,
-            caption=f"{data}, {classes_of(scheme)}: N {ranked[0].n:,}. "
+            caption=f"{data} ({classes_of(scheme)}): N {ranked[0].n:,}, "
+            f"{_counted(len(ranked[0].seeds), 'seed')}. "
             f"Always answering {best} would be right on {share:.3f}.",
         )
 
@@ -114,7 +116,7 @@ def _matrices(page: Page, summaries: list[Summary], schemes: list[str]) -> None:
             page.table(
                 ("architecture", "learned from", *columns),
                 rows,
-                caption=f"{title}, {classes_of(scheme) if scheme else 'the emotions both know'}",
+                caption=f"{title} ({classes_of(scheme) if scheme else 'the emotions both know'})",
                 shade=heat,
             )
         if not scheme:
@@ -148,12 +150,12 @@ def _costs(page: Page, comparison: Comparison, summaries: list[Summary], schemes
         page.table(
             ("architecture", "accuracy", "ms, one", f"ms, of {MANY}", "weights (M)", "size (MB)"),
             rows,
-            caption=f"Learned from {data}, {classes_of(scheme)}, N {chosen[0].n:,}; medians of the seeds",
+            caption=f"Learned from {data} ({classes_of(scheme)}), N {chosen[0].n:,}; medians of the seeds",
         )
         page.figure(
             _scatter(chosen, comparison.trials),
             alt=f"Accuracy on {data} against time and size: {', '.join(s.arch for s in chosen)}",
-            caption=f"{data}, {classes_of(scheme)}, N {chosen[0].n:,}. Bars: 95 % interval. Time and size "
+            caption=f"{data} ({classes_of(scheme)}), N {chosen[0].n:,}. Bars: 95 % interval. Time and size "
             "are on logarithmic scales.",
         )
 
@@ -167,7 +169,7 @@ def _mistakes(page: Page, summaries: list[Summary]) -> None:
         rows = [(s.arch, *(_narrow(*s.recall[name][:3]) for name in names)) for s in chosen]
         heat = np.array([[np.nan, *(s.recall[name][0] for name in names)] for s in chosen])
         headings = [f"{name} (N\u00a0{n:,})" for name, n in zip(names, counts, strict=True)]
-        page.table(("architecture", *headings), rows, caption=f"{data}, {classes_of(scheme)}", shade=heat)
+        page.table(("architecture", *headings), rows, caption=f"{data} ({classes_of(scheme)})", shade=heat)
     page.section("What is taken for what")
     for scheme, data, chosen in own:
         for start in range(0, len(chosen), 2):
@@ -175,7 +177,7 @@ def _mistakes(page: Page, summaries: list[Summary]) -> None:
             page.figure(
                 _confusions(pair),
                 alt=f"Confusion matrices on {data}: {' and '.join(s.arch for s in pair)}",
-                caption=f"{data}, {classes_of(scheme)}"
+                caption=f"{data} ({classes_of(scheme)}), N {pair[0].n:,}"
                 + (
                     f"; the same pictures under {len(pair[0].seeds)} seeds, added up"
                     * (len(pair[0].seeds) > 1)
@@ -285,14 +287,18 @@ def _most_frequent(s: Summary) -> tuple[str, float]:
     return s.labels[int(count.argmax())], float(count.max() / count.sum())
 
 
+def _counted(n: int, word: str) -> str:
+    return f"{n} {word}{'s' * (n != 1)}"
+
+
 def _interval(value: float, low: float, high: float) -> str:
     return f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _narrow(value: float, low: float, high: float) -> str:
-    """Write a share with its interval so that many fit beside each other: "0.61 (.57\N{EN DASH}.64)"."""
-    ends = "\N{EN DASH}".join(f"{end:.2f}".removeprefix("0") for end in (low, high))
-    return f"{value:.2f} ({ends})"
+    """Write a share with its interval so that many fit beside each other: ".61 (.57\N{EN DASH}.64)"."""
+    mean, *ends = (f"{number:.2f}".removeprefix("0") for number in (value, low, high))
+    return f"{mean} ({ends[0]}\N{EN DASH}{ends[1]})"
 
 
 def _matrix_cell(s: Summary | None, value: str) -> str | None:
@@ -324,37 +330,51 @@ def _scatter(chosen: list[Summary], trials: Sequence[Trial]) -> Figure:
 
 
 def _points(ax: Axes, chosen: list[Summary], x: Sequence[float], title: str) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     ax.set_xscale("log")
-    for s, at in zip(chosen, x, strict=True):
-        if at == at and at > 0:
-            colour = _COLOURS[get_architecture(s.arch).family]
-            bars = [[s.accuracy - s.low], [s.high - s.accuracy]]
-            ax.errorbar(at, s.accuracy, bars, fmt="o", color=colour, elinewidth=1)
-            ax.annotate(s.arch, (at, s.accuracy), (5, 4), textcoords="offset points", fontsize=8, color=_INK)
+    known = sorted(((at, s) for at, s in zip(x, chosen, strict=True) if at > 0), key=lambda pair: pair[0])
+    for i, (at, s) in enumerate(known):
+        colour = _COLOURS[get_architecture(s.arch).family]
+        bars = [[s.accuracy - s.low], [s.high - s.accuracy]]
+        ax.errorbar(at, s.accuracy, bars, fmt="o", color=colour, elinewidth=1)
+        left = _crowded(known, i)
+        ax.annotate(
+            s.arch, (at, s.accuracy), (-5 if left else 5, 4), textcoords="offset points", fontsize=8,
+            color=_INK, ha="right" if left else "left",
+        )  # fmt: skip
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
-    ax.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=None))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%"))
     ax.grid(color=_FAINT, linewidth=0.6)
     ax.set_axisbelow(True)
-    known = [at for at in x if at > 0]
     if known:
-        ax.set_xlim(min(known) / 1.8, max(known) * 3)  # names stand to the right of their points
+        ax.set_xlim(known[0][0] / 1.8, known[-1][0] * 3)  # names stand to the right of their points
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     ax.set_xlabel(title, color=_INK)
+
+
+def _crowded(known: list[tuple[float, Summary]], i: int) -> bool:
+    """Tell whether another point stands where the name to the right of this one would."""
+    at, s = known[i]
+    height = max(s.accuracy for _, s in known) - min(s.accuracy for _, s in known)
+    return any(
+        at <= other_at < 3 * at and abs(other.accuracy - s.accuracy) <= 0.12 * height
+        for j, (other_at, other) in enumerate(known)
+        if j > i
+    )
 
 
 def _confusions(pair: list[Summary]) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    side = 1.8 + 0.48 * len(pair[0].labels)
+    side = max(3.2, 1.8 + 0.48 * len(pair[0].labels))
     size = len(pair) * (side + 0.3), side
     figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
     for ax, s in zip(np.ravel(figure.subplots(1, len(pair), squeeze=False)), pair, strict=True):
-        ConfusionPlot.from_counts(s.confusion, s.labels, title=f"{s.arch}, N {s.n:,}").plot(ax)
+        ConfusionPlot.from_counts(s.confusion, s.labels, title=s.arch).plot(ax)
     return figure

@@ -69,7 +69,7 @@ _NAMES = [field.name for field in fields(Score)]
 
 
 @dataclass(frozen=True)
-class Tested:
+class Outcome:
     """A trial on the test pictures of one data set.
 
     Parameters
@@ -123,7 +123,7 @@ class Trial:
         Weights, and size of the files, those of `base` included where it is needed in use.
     one_ms, batch_ms : float
         Milliseconds per answer, one at a time and 32 at a time, on one thread; NaN where not measured.
-    tested : tuple of Tested
+    tested : tuple of Outcome
     """
 
     cell: str
@@ -142,7 +142,7 @@ class Trial:
     size_bytes: int
     one_ms: float = float("nan")
     batch_ms: float = float("nan")
-    tested: tuple[Tested, ...] = ()
+    tested: tuple[Outcome, ...] = ()
 
 
 def write_trial(path: Path, trial: Trial) -> None:
@@ -169,11 +169,11 @@ def read_trial(path: Path) -> Trial:
         raise DatasetError(f"{path} is no result of a comparison ({error}); delete it.") from error
 
 
-def _tested(plain: Mapping[str, Any]) -> Tested:
+def _tested(plain: Mapping[str, Any]) -> Outcome:
     scores = {
         name: None if plain[name] is None else Score.from_dict(plain[name]) for name in ("clean", "raw")
     }
-    return Tested(**{**plain, **scores})
+    return Outcome(**{**plain, **scores})
 
 
 @dataclass(frozen=True)
@@ -383,7 +383,7 @@ def table(trials: Iterable[Trial], failures: Iterable[Failure] = ()) -> str:
     return buffer.getvalue()
 
 
-def _line(trial: Trial, tested: Tested) -> dict[str, Any]:
+def _line(trial: Trial, tested: Outcome) -> dict[str, Any]:
     line: dict[str, Any] = {
         "architecture": trial.arch,
         "family": trial.family,

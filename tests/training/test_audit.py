@@ -193,7 +193,7 @@ def test_the_page_shows_and_says_what_was_found(mixed, tmp_path):
     ):
         assert words in text
     assert "toy 0.png, happiness, train\ntoy 10.png, happiness, test" in text
-    assert "toy 2.png, happiness, train\ntoy 13.png, anger, train" in text
+    assert "toy 13.png, anger, train\ntoy 2.png, happiness, train" in text
     assert "correlation" in text and "No detector was asked" in text
     alts = [image["alt"] for image in page.images]
     assert all(alts)
@@ -210,6 +210,15 @@ def test_the_page_can_be_written_of_little_and_of_much(n, tmp_path):
     tiles = [image["alt"] for image in page.images if image["alt"].startswith("identical pictures in two")]
     assert len(tiles) == min(n, TILES)
     assert "No face found" in " ".join(page.words)
+
+
+def test_a_conflict_is_named_however_large_its_group(tmp_path):
+    data = corpus([FACES[0]] * 9, [3] * 8 + [0])
+    text = " ".join(written(audit([data]), [data], tmp_path / "audit.html").words)
+    assert (
+        "toy 8.png, anger\ntoy 0.png, happiness\ntoy 1.png, happiness\ntoy 2.png, happiness\nand 5 more"
+        in text
+    )
 
 
 @pytest.fixture(scope="module")

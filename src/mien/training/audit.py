@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,121 +17,17 @@ from mien.sources.labelled import LabelledImages
 from mien.training.copies import Copies, find_copies
 from mien.training.crops import detected_geometry
 from mien.training.findings import (
-    BelongingFindings,
+    CorpusFindings,
     FaceFindings,
-    VoteFindings,
+    Finding,
     count_labels,
     find_belonging,
     find_votes,
 )
-from mien.training.measures import LIGHT, Measures, Spread, estimate_pose, measure
+from mien.training.measures import LIGHT, Spread, estimate_pose, measure
 from mien.training.similar import FLAT, NEAR
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of a summary.
-
-    Parameters
-    ----------
-    what : str
-    n : int
-    of : int or None
-        Of how many; None where there is no such number.
-    """
-
-    what: str
-    n: int
-    of: int | None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "n", int(self.n))
-
-
-@dataclass(frozen=True)
-class CorpusFindings:
-    """What was found in one corpus of n pictures.
-
-    Parameters
-    ----------
-    name : str
-        Of the corpus; numbered where two have the same.
-    n, unlabelled : int
-        Pictures, and those without a label.
-    rule, terms : str
-        How labels were derived, and on which terms the pictures may be used.
-    balance : dict of str to dict of str to int
-        Pictures of each emotion in each split, and those without a label; see :func:`count_labels`.
-    sizes : dict of str to int
-        Pictures of each width and height, the most frequent first.
-    not_square, coloured : int
-        Pictures that are not square, and that are not grey.
-    side_px : Spread
-        Smaller side.
-    blank : ndarray of int64
-        Rows of pictures that show (almost) nothing.
-    light : dict of str to Spread
-        For each of :data:`mien.training.measures.LIGHT`.
-    measures : Measures
-    faces : FaceFindings or None
-        None where no detector was asked.
-    votes : VoteFindings or None
-        None where there are no votes.
-    belonging : tuple of BelongingFindings
-        For subjects and sequences, where these are known.
-    """
-
-    name: str
-    n: int
-    unlabelled: int
-    rule: str
-    terms: str
-    balance: dict[str, dict[str, int]]
-    sizes: dict[str, int]
-    not_square: int
-    coloured: int
-    side_px: Spread
-    blank: NDArray[np.int64]
-    light: dict[str, Spread]
-    measures: Measures
-    faces: FaceFindings | None
-    votes: VoteFindings | None
-    belonging: tuple[BelongingFindings, ...]
-
-    def summary(self, suffix: str = "") -> list[Finding]:
-        """Return what is most worth knowing of this corpus; `suffix` is added to each line's words."""
-        lines = [Finding("pictures without a label", self.unlabelled, self.n)]
-        if self.faces is not None:
-            lines.append(Finding("pictures without a face", len(self.faces.missing), len(self.faces.rows)))
-        lines.append(Finding("blank pictures", len(self.blank), self.n))
-        if self.votes is not None:
-            lines.append(Finding("pictures without a majority of votes", self.votes.undecided, self.votes.n))
-        lines += [
-            Finding(f"{one.kind}s in more than one split", len(one.crossing), one.count)
-            for one in self.belonging
-        ]
-        return [Finding(line.what + suffix, line.n, line.of) for line in lines]
-
-    def to_dict(self, source: NDArray[np.str_]) -> dict[str, Any]:
-        """Return it as plain strings, numbers, lists and dicts, for JSON.
-
-        Parameters
-        ----------
-        source : ndarray of shape (n,), str
-            What each picture is called.
-        """
-        plain = ("name", "n", "unlabelled", "rule", "terms", "balance", "sizes", "not_square", "coloured")
-        return {
-            **{name: getattr(self, name) for name in plain},
-            "side_px": self.side_px.to_dict(),
-            "blank": source[self.blank].tolist(),
-            "light": {name: spread.to_dict() for name, spread in self.light.items()},
-            "faces": None if self.faces is None else self.faces.to_dict(source),
-            "votes": None if self.votes is None else asdict(self.votes),
-            "belonging": [asdict(one) for one in self.belonging],
-        }
 
 
 @dataclass(frozen=True)

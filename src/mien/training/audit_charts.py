@@ -24,7 +24,7 @@ def balance_chart(balance: dict[str, dict[str, int]]) -> Figure:
     Parameters
     ----------
     balance : dict of str to dict of str to int
-        See :attr:`mien.training.audit.CorpusFindings.balance`.
+        See :attr:`mien.training.findings.CorpusFindings.balance`.
     """
     names = list(dict.fromkeys(name for counts in balance.values() for name in counts))
     figure = _figure(6.6, 0.8 + len(names) * (0.16 + 0.13 * len(balance)))

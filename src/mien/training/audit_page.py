@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from mien.outputs.report import Cell, Page
 from mien.sources.labelled import LabelledImages
-from mien.training.audit import Audit, CorpusFindings
+from mien.training.audit import Audit
 from mien.training.audit_charts import balance_chart, face_chart, light_chart
 from mien.training.copies import Agreement
-from mien.training.findings import UNLABELLED
+from mien.training.findings import UNLABELLED, CorpusFindings
 from mien.training.measures import LIGHT, Spread
 
 TILES = 24
@@ -27,8 +27,9 @@ this page either.
 _METHOD = """
 Identical: the same size and the same bytes of pixels. Nearly identical: 64 bits that say where a small grey
 version gets brighter differ in 10 at most, and the middle of one 32 x 32 thumbnail is found in the other with
-a correlation of {near} or more, a little shifted or scaled; for mirror images it must be {mirrored}. Pictures
-of one sequence are not compared with each other in this way. Some pairs are missed.
+a correlation of {near} or more, a little shifted or scaled, and not in its shading alone; for mirror images
+it must be {mirrored}. Pictures of one sequence are not compared with each other in this way. Some pairs are
+missed, and two photographs of one person taken within a moment may count as the same.
 
 Yaw and roll are estimated from five landmarks alone: from where the nose stands between the eyes, and from
 the slope of the line through the eyes. They say how a corpus is spread, not how one face is turned. Yaw is
@@ -42,7 +43,7 @@ levels have a standard deviation below 4 of 255.
 
 Tile = tuple[NDArray[np.uint8], str]
 
-_TILE_PX = 128
+_TILE_PX, _NAMED = 128, 4
 _SPREAD_COLUMNS = ("", "N", "5 %", "25 %", "median", "75 %", "95 %")
 
 
@@ -95,10 +96,11 @@ class _Show:
         return self.beside([(row,) for row in rows[:TILES]], words)
 
     def beside(self, groups: Sequence[Sequence[int]], words: Sequence[str] = ()) -> list[Tile]:
-        """Show the first two pictures of each group side by side, and name all."""
+        """Show the first two pictures of each group side by side, and name the first few."""
         tiles = []
         for i, rows in enumerate(groups[:TILES]):
-            names = [*map(self._name, rows), *words[i : i + 1]]
+            more = [f"and {len(rows) - _NAMED:,} more"] if len(rows) > _NAMED else []
+            names = [*map(self._name, rows[:_NAMED]), *more, *words[i : i + 1]]
             tiles.append((_side_by_side([self._picture(row) for row in rows[:2]]), "\n".join(names)))
         return tiles
 
@@ -143,11 +145,22 @@ def _copies(page: Page, audit: Audit, show: _Show) -> None:
         page, audit, copies.identical_in, "Pictures of the row that also stand in the column, byte for byte"
     )
     page.subsection("Identical, but labelled differently")
-    groups = [rows.tolist() for rows, differ in zip(copies.groups, copies.conflicting, strict=True) if differ]
+    groups = [
+        _differing_first(rows, audit.label[rows])
+        for rows, differ in zip(copies.groups, copies.conflicting, strict=True)
+        if differ
+    ]
     _tiles(page, show.beside(groups), len(groups), "identical pictures with different labels")
     page.subsection("Leaks: identical in two parts")
     pairs = [pair for rows in copies.groups if (pair := _across(audit, rows))]
     _tiles(page, show.beside(pairs), len(pairs), "identical pictures in two parts")
+
+
+def _differing_first(rows: NDArray[np.int64], label: NDArray[np.str_]) -> list[int]:
+    """Put one picture of each label first, so that those named show the conflict."""
+    first = np.unique(label, return_index=True)[1]
+    first = first[label[first] != ""]
+    return [*rows[first].tolist(), *np.delete(rows, first).tolist()]
 
 
 def _across(audit: Audit, rows: NDArray[np.int64]) -> tuple[int, int] | None:

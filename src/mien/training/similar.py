@@ -37,6 +37,10 @@ _WINDOW_PX, _SHIFT_PX = 24, 3
 _SIDES_PX = (30, 31, 32, 33, 34)
 """One thumbnail's middle is looked for in the other, brought to these sides and shifted by up to 3 pixels."""
 
+_SHADING_PX, _DETAIL = 1.5, 0.7
+"""What a Gaussian of this width leaves over must correlate so far too: two dark faces lit from one side agree
+in their shading alone. Leaves out one in a hundred pairs of the same photograph in FER2013."""
+
 _BANDS = 4
 _BAND_BITS = 16
 
@@ -142,8 +146,8 @@ def _pairs(
         part = slice(start, start + 65536)
         plain = np.einsum("nd,nd->n", left[i[part]], right[j[part]])
         for at in np.flatnonzero(plain > _PLAIN) + start:
-            value = _best_correlation(one[i[at]], other[j[at]])
-            if value >= near:
+            value = _compare(one[i[at]], other[j[at]], near)
+            if value is not None:
                 found[int(i[at]), int(j[at])] = value
     return found
 
@@ -205,17 +209,36 @@ def _standardised(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(blocks / np.maximum(length, 1e-6), np.float32)
 
 
-def _best_correlation(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    """Look for the middle of one thumbnail in the other, a little larger or smaller and shifted."""
+def _compare(one: NDArray[np.uint8], other: NDArray[np.uint8], near: float) -> float | None:
+    """Look for the middle of one thumbnail in the other, a little larger or smaller and shifted.
+
+    Returns
+    -------
+    float or None
+        The correlation where they agree best; None if it is below `near`, or only the shading agrees.
+    """
     import cv2
 
     edge = (THUMBNAIL_PX - _WINDOW_PX) // 2
     middle = one[edge : edge + _WINDOW_PX, edge : edge + _WINDOW_PX]
-    best = -1.0
+    best, where = -1.0, other
     for side in _SIDES_PX:
         how = cv2.INTER_AREA if side < THUMBNAIL_PX else cv2.INTER_LINEAR
         scaled = other if side == THUMBNAIL_PX else cv2.resize(other, (side, side), interpolation=how)
         spare = (side - _WINDOW_PX) // 2 - _SHIFT_PX
-        area = scaled[spare : side - spare, spare : side - spare]
-        best = max(best, float(cv2.matchTemplate(area, middle, cv2.TM_CCOEFF_NORMED).max()))
-    return best
+        area = np.asarray(scaled[spare : side - spare, spare : side - spare], np.uint8)
+        value = float(cv2.matchTemplate(area, middle, cv2.TM_CCOEFF_NORMED).max())
+        if value > best:
+            best, where = value, area
+    if best < near:
+        return None
+    detail = cv2.matchTemplate(_detail(where), _detail(middle), cv2.TM_CCOEFF_NORMED).max()
+    return best if detail >= _DETAIL else None
+
+
+def _detail(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return what is left of a picture without its shading."""
+    import cv2
+
+    exact = picture.astype(np.float32)
+    return exact - np.asarray(cv2.GaussianBlur(exact, (0, 0), _SHADING_PX), np.float32)

@@ -74,3 +74,79 @@ def toy_file(toy_card, toy_network, toy_crops, tmp_path_factory):
     return export_expression(
         toy_network, toy_card, folder, toy_crops, picture=picture, landmarks_xy=landmarks
     )
+
+
+def write_graph(folder, card, layers, outputs):
+    """Write a network of 20 x 20 px crops whose layers are (operator, name of the output, constants)."""
+    onnx = pytest.importorskip("onnx")
+    tomli_w = pytest.importorskip("tomli_w")
+    helper = onnx.helper
+    nodes, constants, last = [], [], "crops"
+    for operator, name, *values in layers:
+        stored = [onnx.numpy_helper.from_array(value, f"{name}.{i}") for i, value in enumerate(values)]
+        nodes.append(helper.make_node(operator, [last, *(tensor.name for tensor in stored)], [name]))
+        constants += stored
+        last = name
+    graph = helper.make_graph(
+        nodes,
+        card.name,
+        [helper.make_tensor_value_info("crops", 1, ["n", 20, 20])],
+        [helper.make_tensor_value_info(name, 1, ["n", columns]) for name, columns in outputs.items()],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    path = folder / f"{card.name}.onnx"
+    path.write_bytes(model.SerializeToString())
+    path.with_suffix(".toml").write_text(tomli_w.dumps(card.to_dict()), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def write_embedder():
+    """Write an expression network with an embedding of 12 numbers, random but for its seed."""
+
+    def write(folder, *, name="embedder.toy", seed=0, outputs=("embedding", "ekman7"), **fields):
+        random = np.random.default_rng(seed)
+        card = ModelCard(
+            name=name,
+            task="expression",
+            summary="A small network with random weights.",
+            licence="Apache-2.0",
+            size_px=20,
+            colour="grey",
+            **{"template": "fer2013-mean", "heads": (Head("ekman7", "ekman7"),), **fields},
+        )
+        layers = [
+            ("Flatten", "pixels"),
+            ("MatMul", "sums", (random.normal(0, 1, (400, 12)) / 1000).astype(np.float32)),
+            ("Tanh", "embedding"),
+            ("MatMul", "ekman7", random.normal(0, 1, (12, 7)).astype(np.float32)),
+        ]
+        return write_graph(folder, card, layers, {n: {"embedding": 12, "ekman7": 7}[n] for n in outputs})
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_landmarker():
+    """Write a network of 70 landmarks that leave their places a little, by what the crop shows."""
+
+    def write(folder, *, name="points70.toy", seed=0, outputs=("points",), points=140, **fields):
+        random = np.random.default_rng(seed)
+        card = ModelCard(
+            name=name,
+            task="landmarks",
+            summary="A small network with random weights.",
+            licence="Apache-2.0",
+            size_px=20,
+            colour="grey",
+            **{"template": "fer2013-mean", **fields},
+        )
+        layers = [
+            ("Flatten", "pixels"),
+            ("MatMul", "shift", (random.normal(0, 1, (400, points)) / 400 / 255).astype(np.float32)),
+            ("Add", outputs[0], random.uniform(0.2, 0.8, points).astype(np.float32)),
+        ]
+        return write_graph(folder, card, layers, dict.fromkeys(outputs, points))
+
+    return write

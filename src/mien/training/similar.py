@@ -30,7 +30,8 @@ FLAT = 4.0
 """Standard deviation in grey levels, 0 to 255, below which a thumbnail shows nothing to compare."""
 
 _BITS_APART = 10
-"""Of 64, how many bits may differ. Finds 95 of 100 pairs of the same photograph in FER2013."""
+"""Of 64, how many bits may differ. Keeps 95 of 100 near pairs in FER2013 whose unshifted thumbnails correlate
+above 0.9, and fewer of those that are cut more differently."""
 _PLAIN = 0.8
 """Correlation, without any shift, below which a pair is not looked at more closely."""
 _WINDOW_PX, _SHIFT_PX = 24, 3

@@ -8,24 +8,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-from mien.catalog import Head, ModelCard, load_card
-from mien.errors import ArgumentError, MissingExtraError, ModelError, UnknownNameError
-from mien.labels import EKMAN7
-from mien.models import load_model
-from mien.models.classic import ClassicModel, load_pipeline
-from mien.models.network import softmax
-
-pytest.importorskip("sklearn")
-pytest.importorskip("skimage")
-skops = pytest.importorskip("skops.io")
+import skops.io as skops
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVC
 
+from mien.catalog import Head, ModelCard, load_card
+from mien.errors import ArgumentError, MissingExtraError, ModelError, UnknownNameError
+from mien.labels import EKMAN7
+from mien.models import load_model
+from mien.models.classic import ClassicModel, load_pipeline
 from mien.models.features import HogFeatures
+from mien.models.network import softmax
 from mien.training.classic import export_classic, fit_classic
 
 SIZE = 20

@@ -5,16 +5,11 @@ import pickle
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from mien.errors import ArgumentError, ModelError
 from mien.faces.align import transform
 from mien.models import load_model
-from mien.models.landmarks import PARTS, load_landmarks
-
-pytest.importorskip("sklearn")
-pytest.importorskip("skimage")
-from sklearn.base import clone
-
 from mien.models.features import (
     ANGLES,
     DISTANCES,
@@ -27,6 +22,7 @@ from mien.models.features import (
     hog,
     lbp,
 )
+from mien.models.landmarks import PARTS, load_landmarks
 
 SIZE = 20
 WIDTH = {hog: 2 * 2 * 36, lbp: 36 * 59}

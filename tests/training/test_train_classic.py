@@ -18,7 +18,7 @@ from mien.sources.images import read_image
 from mien.sources.labelled import LabelledImages
 from mien.training import classic
 from mien.training.architectures import list_architectures
-from mien.training.classic import build_classic, export_classic, fit_classic, train_classic
+from mien.training.classic import BASES, build_classic, export_classic, fit_classic, train_classic
 from mien.training.metrics import fit_temperature
 from mien.training.recipe import recipe_for
 
@@ -314,6 +314,14 @@ def test_faces_are_cut_as_the_base_needs_them(bases, tmp_path):
     made = load_card(path.with_suffix(".toml"))
     assert (made.size_px, made.margin, made.base) == (32, 0.0, "points70.toy.onnx")
     assert mien.load_model(path).predict_proba(np.zeros((1, 32, 32), np.uint8)).shape == (1, 7)
+
+
+@pytest.mark.parametrize("arch", BASES)
+def test_networks_that_ship_are_named_not_copied(arch, tmp_path):
+    path = train_classic(corpus(), recipe_for(arch), out=tmp_path, name=f"{arch}.stripes")
+    assert load_card(path.with_suffix(".toml")).base == BASES[arch]
+    assert {one.stem for one in tmp_path.iterdir()} == {path.stem}
+    assert mien.load_model(path.with_suffix(".toml")).name == path.stem
 
 
 def test_classic_models_need_no_torch():

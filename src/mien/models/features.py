@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin  # type: ignore[import-
 
 from mien.catalog import ModelCard, file_sha256, find_model
 from mien.errors import ModelError, bad_argument, require
-from mien.models.landmarks import PARTS, POINTS, LandmarkModel, as_grey
+from mien.faces.landmarks import PARTS, POINTS, LandmarkModel, as_grey
 from mien.models.network import NetworkModel
 
 EXTRA = "classic"

@@ -283,7 +283,8 @@ def train_classic(
         What to learn from; byte-identical pictures stay on one side of what is set aside.
     recipe : Recipe
         Of its fields arch, size, template, margin, seed, balance, held_out and base matter. Where the
-        features come from a network, faces are cut as that one needs them.
+        features come from a network, faces are cut as that one needs them; and if it learned from these
+        pictures already, what is set aside is not new to it, and the model comes out a little too sure.
     out, name, detector, command, cache, progress, picture
         See :func:`mien.training.run.train_model`.
 

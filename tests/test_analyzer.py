@@ -104,7 +104,7 @@ def test_the_shipped_models_read_a_portrait(hopper):
     readings = mien.analyze(hopper)
     left, top, right, bottom = readings.faces.box_xyxy[0]
     assert 150 < left < 230 < 290 < right < 380  # the face of the 512 x 600 picture
-    assert 60 < top < 160 < 250 < bottom < 340
+    assert 60 < top < 160 < 250 < bottom < 350
     right_eye, left_eye, nose, mouth_right, mouth_left = readings.faces.landmarks_xy[0]
     assert right_eye[0] < left_eye[0], "the subject's right eye is on the picture's left"
     assert right_eye[1] < nose[1] < mouth_right[1]
@@ -113,7 +113,7 @@ def test_the_shipped_models_read_a_portrait(hopper):
     np.testing.assert_allclose(readings.probability.sum(1), 1, atol=1e-5)
 
 
-@pytest.mark.xfail(strict=True, reason="the first detector takes a medal on her chest for a small face")
+@pytest.mark.xfail(strict=True, reason="the detector takes a medal on her chest for a small face, with a score of 0.66")
 def test_a_portrait_holds_one_face(hopper):
     assert len(mien.analyze(hopper)) == 1
 
@@ -135,7 +135,6 @@ def test_both_label_sets_ship(hopper):
     )
 
 
-@pytest.mark.xfail(strict=True, reason="landmarks of large faces move by up to 14 % of the eye distance")
 def test_left_stays_left_when_the_picture_is_mirrored(hopper):
     from mien.sources.images import read_image
 

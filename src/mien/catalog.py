@@ -126,7 +126,8 @@ class ModelCard:
     frames : int
         Crops a model of sequences looks at, oldest first; 1 for a model of stills.
     base : str
-        Another model that this one is built on, by name or by a file beside it; empty for none.
+        Another model that this one is built on, by name or by a file beside it; empty for none. Of a
+        detector: the network that finds the landmarks of its faces more exactly.
     score_threshold : float
         From which score on a detection counts, 0 to 1.
     parameters : int

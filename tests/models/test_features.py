@@ -9,6 +9,7 @@ from sklearn.base import clone
 
 from mien.errors import ArgumentError, ModelError
 from mien.faces.align import transform
+from mien.faces.landmarks import PARTS, load_landmarks
 from mien.models import load_model
 from mien.models.features import (
     ANGLES,
@@ -22,7 +23,6 @@ from mien.models.features import (
     hog,
     lbp,
 )
-from mien.models.landmarks import PARTS, load_landmarks
 
 SIZE = 20
 WIDTH = {hog: 2 * 2 * 36, lbp: 36 * 59}

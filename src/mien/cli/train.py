@@ -13,7 +13,6 @@ from mien.errors import bad_argument, unknown_name
 
 if TYPE_CHECKING:
     from mien.catalog import ModelCard
-    from mien.faces.detect import Detector
     from mien.sources.labelled import LabelledImages
     from mien.training.geometry import Geometry
     from mien.training.recipe import Recipe

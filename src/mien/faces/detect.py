@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mien.catalog import file_sha256, find_model
 from mien.errors import ModelError, bad_argument
 from mien.faces.faces import Faces, overlap
+from mien.faces.landmarks import LandmarkModel, load_landmarks
 from mien.runtime import Session
 
 STRIDES = (8, 16, 32)
@@ -53,6 +54,8 @@ class PointDetector:
     name : str
     score_threshold : float
         Faces with a lower score are left out, 0 to 1.
+    landmarks : LandmarkModel, optional
+        Finds the landmarks of the faces once more, and more exactly.
 
     Raises
     ------
@@ -60,18 +63,22 @@ class PointDetector:
         If the network has other outputs.
     """
 
-    def __init__(self, session: Session, name: str, score_threshold: float) -> None:
+    def __init__(
+        self, session: Session, name: str, score_threshold: float, landmarks: LandmarkModel | None = None
+    ) -> None:
         if not 0 < score_threshold < 1:
             raise bad_argument("score_threshold", allowed="a number between 0 and 1", given=score_threshold)
         self.name = name
         self.score_threshold = score_threshold
         self._session = session
+        self._landmarks = landmarks
         self._ask, self._fixed = _recognise(session, name)
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 of its file: what tells its answers from another detector's."""
-        return file_sha256(self._session.path)
+        """SHA-256 of its files: what tells its answers from another detector's."""
+        own = file_sha256(self._session.path)
+        return own if self._landmarks is None else f"{own}+{file_sha256(self._landmarks.session.path)}"
 
     def detect(self, image: NDArray[np.uint8], *, min_face: float | None = None) -> Faces:
         """Find the faces of one picture.
@@ -102,12 +109,13 @@ class PointDetector:
             large = box[:, 3] - box[:, 1] >= min_face
             score, box, points = score[large], box[large], points[large]
         keep = suppress(box, score, OVERLAP)
-        return Faces(
+        faces = Faces(
             box_xyxy=box[keep],
             score=score[keep],
             landmarks_xy=points[keep],
             track_id=np.full(len(keep), -1, np.int64),
         )
+        return faces if self._landmarks is None else self._landmarks.refine(image, faces)
 
     def _look(self, image: NDArray[np.uint8], scale: float) -> tuple[Float, Float, Float]:
         """Show the network the picture at one scale; return what is over the threshold, in picture pixels."""
@@ -145,7 +153,9 @@ def load_detector(
     if file.suffix == ".onnx" and not file.with_suffix(".toml").exists():
         return PointDetector(Session(file, threads=threads), file.stem, score_threshold or 0.6)
     card, path = find_model(name_or_file, task="detection")
-    return PointDetector(Session(path, threads=threads), card.name, score_threshold or card.score_threshold)
+    landmarks = load_landmarks(card.base, threads=threads) if card.base else None
+    threshold = score_threshold or card.score_threshold
+    return PointDetector(Session(path, threads=threads), card.name, threshold, landmarks)
 
 
 def find_single(image: NDArray[np.uint8], detector: Detector) -> Faces:

@@ -10,11 +10,7 @@ from numpy.typing import NDArray
 
 from mien.errors import DatasetError
 from mien.faces.align import fit_similarity, framed_matrices, template_points
-
-IRIS = (68, 69)
-NOSE_TIP, MOUTH_RIGHT, MOUTH_LEFT = 30, 48, 54
-FIVE_OF_70 = (*IRIS, NOSE_TIP, MOUTH_RIGHT, MOUTH_LEFT)
-"""Our five landmarks among the 68 points of iBUG followed by the right and left iris centre."""
+from mien.faces.landmarks import FIVE_OF_70
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from mien.catalog import Metric, ModelCard, TrainingData, load_card
 from mien.faces.align import CropSpec
-from mien.models.landmarks import POINTS, LandmarkModel
+from mien.faces.landmarks import POINTS, LandmarkModel
 from mien.training.augment import Augment, Augmentation, cut, jitter
 from mien.training.cards import LIMITS, noise_crops
 from mien.training.data import TrainingSet, loader

@@ -85,7 +85,11 @@ class Material:
 
 
 def load_material(
-    folder: str | Path, *, set_aside: bool = False, clip_every: int = 6, teacher: Detector | None = None
+    folder: str | Path,
+    *,
+    set_aside: bool = False,
+    clip_every: int | None = None,
+    teacher: Detector | None = None,
 ) -> Material:
     """Read one side of the split.
 
@@ -101,8 +105,9 @@ def load_material(
         ``teacher_boxes.json``) and ``backgrounds`` (pictures).
     set_aside : bool
         Read the part that is set aside instead of the part that is trained on.
-    clip_every : int
-        Of the clips, take one frame in so many.
+    clip_every : int, optional
+        Of the clips, take one frame in so many; by default one in six to learn from, where neighbours teach
+        little, and every frame of what is set aside.
     teacher : Detector, optional
         Draws boxes in the portraits in which the landmarker found no face, most of them profiles or half
         hidden; they become the photographs "without_landmarks". By default they are left out.
@@ -125,7 +130,7 @@ def load_material(
     photos = {
         "caltech_faces": _read_photos(root / "caltech_faces", set_aside, lambda i, n: i >= 0.7 * n),
         "fairface540": _read_photos(root / "fairface540", set_aside, lambda i, _: i % 3 == 0),
-        "clips": _read_clips(root / "clips", set_aside, clip_every),
+        "clips": _read_clips(root / "clips", set_aside, clip_every or (1 if set_aside else 6)),
     }
     if teacher is not None:
         rest = [(name, picture) for name, sheet in sheets.items() for picture in sheet.others]

@@ -12,9 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mien.catalog import Metric, ModelCard, TrainingData, load_card
-from mien.faces.detect import Detector, PointDetector
-from mien.runtime import Session
+from mien.catalog import DEFAULTS, Metric, ModelCard, TrainingData, load_card
+from mien.faces.detect import Detector, load_detector
 from mien.sources.fer2013 import TERMS as FER2013_TERMS
 from mien.training.detector import DetectorRecipe, FacePoint, fit_detector
 from mien.training.evaluate_detector import DetectorReport, evaluate_detector
@@ -107,6 +106,7 @@ def finish_detector(
         licence="Apache-2.0",
         size_px=0,
         colour="grey",
+        base=DEFAULTS["landmarks"],
         score_threshold=0.5,
         trained_with=command,
         training_data=sources,
@@ -127,7 +127,7 @@ def finish_detector(
         storage="float16",
         tolerance=0.05,
     )
-    report = evaluate_detector(PointDetector(Session(file), name, 0.02), aside)
+    report = evaluate_detector(load_detector(file, score_threshold=0.02), aside)
     write_card(replace(load_card(file.with_suffix(".toml")), **_detector_numbers(report)), out)
     return report
 

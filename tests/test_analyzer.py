@@ -113,7 +113,7 @@ def test_the_shipped_models_read_a_portrait(hopper):
     np.testing.assert_allclose(readings.probability.sum(1), 1, atol=1e-5)
 
 
-@pytest.mark.xfail(strict=True, reason="the detector takes a medal on her chest for a small face, with a score of 0.66")
+@pytest.mark.xfail(strict=True, reason="a medal on her chest is taken for a small face")
 def test_a_portrait_holds_one_face(hopper):
     assert len(mien.analyze(hopper)) == 1
 

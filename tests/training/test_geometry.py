@@ -5,7 +5,8 @@ import pytest
 
 from mien.errors import DatasetError
 from mien.faces.align import template_points
-from mien.training.geometry import FIVE_OF_70, Geometry, crop_matrices, load_geometry
+from mien.faces.landmarks import FIVE_OF_70
+from mien.training.geometry import Geometry, crop_matrices, load_geometry
 
 NAMES = ("browInnerUp", "eyeBlinkLeft", "eyeBlinkRight", "jawLeft", "jawRight")
 

@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from mien.faces.align import TEMPLATES
-from mien.faces.landmarks import PARTS, load_landmarks
-from mien.training.geometry import FIVE_OF_70
+from mien.faces.landmarks import FIVE_OF_70, PARTS, load_landmarks
 from mien.training.landmarks import MIRRORED, LandmarkRecipe, finish_landmarks, fit_landmarks
 from mien.training.material import Material, Portraits
 

@@ -17,12 +17,12 @@ from torch.utils.data import DataLoader
 
 from mien.catalog import Metric, ModelCard, TrainingData, load_card
 from mien.faces.align import CropSpec
-from mien.faces.landmarks import POINTS, LandmarkModel
+from mien.faces.landmarks import FIVE_OF_70, POINTS, LandmarkModel
 from mien.training.augment import Augment, Augmentation, cut, jitter
 from mien.training.cards import LIMITS, noise_crops
 from mien.training.data import TrainingSet, loader
 from mien.training.export import export_network, write_card
-from mien.training.geometry import FIVE_OF_70, Geometry, crop_matrices
+from mien.training.geometry import Geometry, crop_matrices
 from mien.training.layers import ResidualBlock, Standardise, convolution
 from mien.training.material import Material, Portraits
 from mien.training.run_detector import DETECTOR_DATA

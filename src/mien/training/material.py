@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mien.errors import DatasetError, SourceNotFoundError
 from mien.faces.detect import Detector, find_single
-from mien.training.geometry import FIVE_OF_70
+from mien.faces.landmarks import FIVE_OF_70
 
 Grey = NDArray[np.uint8]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.show import show_table, typed_command
+from mien.cli.show import hush_training, show_table, typed_command
 from mien.errors import bad_argument
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def compare(
         return
     if not arch or not data:
         raise typer.BadParameter("--arch and --data are needed; --list shows the architectures.")
+    hush_training()
     from mien.faces.detect import load_detector
     from mien.labels import parse_scheme
     from mien.training.compare import Grid

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mien.cli.portrait import sample_portrait
-from mien.cli.show import typed_command
+from mien.cli.show import hush_training, typed_command
 
 if TYPE_CHECKING:
     from mien.training.evaluate_detector import DetectorReport
@@ -32,6 +32,7 @@ def train_detector(
     ),
 ) -> None:
     """Train a face detector on composed scenes; the result is a file for --detector."""
+    hush_training()
     from mien.faces.detect import load_detector
     from mien.training.detector import DetectorRecipe
     from mien.training.run_detector import golden_scene, train_detector

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.show import show_table, typed_command
+from mien.cli.show import hush_training, show_table, typed_command
 
 
 def train_landmarks(
@@ -23,6 +23,7 @@ def train_landmarks(
     ),
 ) -> None:
     """Train the network of 70 landmarks, on which svm-geometry stands."""
+    hush_training()
     from mien.training.landmarks import LandmarkRecipe, finish_landmarks, fit_landmarks
     from mien.training.material import load_material
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -31,6 +33,15 @@ def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right:
     for row in rows:
         table.add_row(*row)
     console().print(table)
+
+
+def hush_training() -> None:
+    """Keep Lightning from talking about itself; its progress bar stays."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
+    warnings.filterwarnings("ignore", module=r"lightning\..*", category=FutureWarning)
+    warnings.filterwarnings("ignore", module=r"lightning\..*", category=DeprecationWarning)
+    warnings.filterwarnings("ignore", message="Your `IterableDataset` has `__len__` defined")
 
 
 def typed_command() -> str:

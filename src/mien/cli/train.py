@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli.portrait import sample_portrait
-from mien.cli.show import progress, show_table, typed_command
+from mien.cli.show import hush_training, progress, show_table, typed_command
 from mien.errors import bad_argument, unknown_name
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def train(
         return
     if not data:
         raise typer.BadParameter("name the data: a folder per emotion, a FER2013 csv, or FORMAT:PATH.")
+    hush_training()
     from mien.faces.detect import load_detector
     from mien.training.recipe import recipe_for
     from mien.training.run import train_model

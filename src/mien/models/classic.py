@@ -37,7 +37,8 @@ OURS = tuple(
 STEPS = {
     "features": OURS[:-1],
     "reduce": ("sklearn.decomposition._pca.PCA",),
-    "scale": ("sklearn.preprocessing._data.StandardScaler", OURS[-1]),
+    "scale": ("sklearn.preprocessing._data.StandardScaler",),
+    "even": OURS[-1:],
     "kernel": ("sklearn.kernel_approximation.Nystroem",),
     "svm": ("sklearn.svm._classes.LinearSVC", "sklearn.svm._classes.SVC"),
 }

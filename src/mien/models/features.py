@@ -334,7 +334,8 @@ class EvenScale(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     """Features divided by one number, so that their mean variance is one.
 
     What they weigh against each other stays as it is; a Gaussian kernel of scikit-learn's default width (one
-    over the number of features) then fits their spread.
+    over the number of features) then fits their spread. They leave in double precision: where two of the
+    pictures that stand for all are copies, Nystroem's approximation multiplies rounding a million times.
 
     Attributes
     ----------
@@ -347,6 +348,6 @@ class EvenScale(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         self.scale_ = float(np.sqrt(variance)) if variance > 0 else 1.0
         return self
 
-    def transform(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
+    def transform(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return features (n, d), scaled."""
-        return X / np.float32(self.scale_)
+        return X.astype(np.float64) / self.scale_

@@ -141,10 +141,11 @@ def _machine(arch: str, rows: int, seed: int, class_weight: Any) -> list[tuple[s
         curved = svm.SVC(C=STRENGTH, gamma="scale", class_weight=class_weight, random_state=seed)
         return [scale, ("svm", curved)] if arch == "svm-geometry" else [("svm", curved)]
     kernel = ("kernel", _sklearn("kernel_approximation").Nystroem(n_components=SAMPLE, random_state=seed))
+    even = ("even", EvenScale())
     if arch == "svm-geometry":
-        return [scale, kernel, ("svm", plane)]
+        return [scale, even, kernel, ("svm", plane)]
     pca = _sklearn("decomposition").PCA(COMPONENTS, svd_solver="covariance_eigh", random_state=seed)
-    return [("reduce", pca), ("scale", EvenScale()), kernel, ("svm", plane)]
+    return [("reduce", pca), even, kernel, ("svm", plane)]
 
 
 def fit_classic(

@@ -160,7 +160,8 @@ def moving(n, seed=0):
 @pytest.mark.slow
 @pytest.mark.parametrize("arch", ["gru", "convlstm", "timedelay"])
 def test_sequence_networks_learn_what_only_motion_tells(arch, tmp_path):
-    settings = {"epochs": 12, "batch": 16, "average": 0.5, "held_out": 0.1, "augment": "none", "frames": 6}
+    settings = {"batch": 16, "average": 0.5, "held_out": 0.1, "augment": "none", "frames": 6}
+    settings["epochs"] = 30 if arch == "gru" else 12  # a recurrent unit must first learn to compare
     recipe = recipe_for(arch, **settings, dropout=0.0, whole=0.0)
     module = fit(prepare([moving(240)], recipe), recipe, tmp_path)
     fresh = moving(60, seed=3)

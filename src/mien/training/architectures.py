@@ -64,7 +64,13 @@ _TABLE = (
     Architecture("svm-lbp", "classic", "support vector machine over local binary patterns", 48),
     Architecture("svm-geometry", "classic", "support vector machine over 70 landmarks", 48),
     Architecture("cnn-svm", "classic", "support vector machine over a network's embedding", 44),
-    Architecture("cnn", "still", "plain convolutions, as EmoPy's ConvolutionalNN", 48, defaults=ADAM),
+    Architecture(
+        "cnn",
+        "still",
+        "plain convolutions, as EmoPy's ConvolutionalNN",
+        48,
+        defaults={**ADAM, "learning_rate": 1e-3},
+    ),
     Architecture("cnn-bn", "still", "the same with dropout and batch normalisation", 48, defaults=ADAM),
     Architecture(
         "mini-xception",

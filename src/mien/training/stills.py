@@ -53,7 +53,14 @@ def cnn() -> Trunk:
         layers += [nn.Conv2d(width, outputs, 3, 1, 1), nn.ReLU(inplace=True)]
         layers += [nn.Conv2d(outputs, outputs, 3, 1, 1), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
         width = outputs
-    return Trunk(*layers, *_flat(width, 256), features=256)
+    trunk = Trunk(*layers, *_flat(width, 256), features=256)
+    for (
+        layer
+    ) in trunk.modules():  # He et al. 2015, arXiv 1502.01852: torch's own start fades from layer to layer
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # a bias is there
+    return trunk
 
 
 def cnn_bn() -> Trunk:

@@ -80,9 +80,11 @@ def _initializers(path: Path) -> dict[str, NDArray[Any]]:
             weights[name.removesuffix(".half")] = value.astype(np.float32)
         elif not name.endswith(".scale"):
             weights[name] = value
-    for node in graph.node:  # equal biases are stored once: each layer says which it adds
-        if node.op_type in ("Conv", "Gemm") and len(node.input) > 2 and node.input[2] in weights:
-            weights.setdefault(node.input[1].removesuffix("weight") + "bias", weights[node.input[2]])
+    for node in graph.node:  # equal biases are stored once, and those of zero not at all
+        if node.op_type in ("Conv", "Gemm") and node.input[1] in weights:
+            layer, bias = node.input[1].removesuffix("weight"), (*node.input[2:], "")[0]
+            zeros = np.zeros(len(weights[node.input[1]]), np.float32)
+            weights.setdefault(layer + "bias", weights.get(bias, zeros))
     return {name.removeprefix("network."): value for name, value in weights.items()}
 
 

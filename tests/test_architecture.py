@@ -70,7 +70,7 @@ LAYERS = [
     Room("outputs.overlay", "numpy", "cv2"),
     Room("outputs.plots", "numpy", "matplotlib"),
     Room("outputs.report_style"),
-    Room("outputs.report", "numpy", "cv2 matplotlib"),
+    Room("outputs.report", "numpy", "cv2 matplotlib PIL"),
     Room("testing", "numpy"),
     Room("training.architectures"),
     Room("training.recipe"),

@@ -139,6 +139,11 @@ class CropSpec:
             raise bad_argument("colour", allowed="'grey' or 'rgb'", given=self.colour)
         template_points(self.template, self.margin, self.size)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one crop: (S, S), or (S, S, 3) for RGB."""
+        return (self.size, self.size, 3) if self.colour == "rgb" else (self.size, self.size)
+
     def matrices(self, landmarks_xy: ArrayLike) -> NDArray[np.float64]:
         """Return how faces are carried from the picture into crops.
 

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.catalog import FORMATS, ModelCard, find_model
-from mien.errors import MienError, ModelError, bad_argument, require
+from mien.errors import MienError, ModelError, require
 from mien.faces.align import CropSpec
 from mien.labels import LabelSet
-from mien.models.network import calibrated
+from mien.models.network import calibrated, check_crops
 
 EXTRA = "classic"
 """What of mien brings the packages needed here."""
@@ -120,13 +120,7 @@ class ClassicModel:
         -------
         ndarray of shape (n, k), float32
         """
-        size = self.crop.size
-        shape = (size, size, 3) if self.crop.colour == "rgb" else (size, size)
-        if crops.dtype != np.uint8 or crops.shape[1:] != shape:
-            wanted = ", ".join(map(str, shape))
-            raise bad_argument(
-                "crops", allowed=f"uint8 of shape (n, {wanted})", given=f"{crops.dtype} {crops.shape}"
-            )
+        check_crops(crops, self.crop.shape)
         try:
             scores = class_scores(self.pipeline, crops, len(self.labels))
         except MienError:

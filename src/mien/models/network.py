@@ -82,11 +82,7 @@ class NetworkModel:
         self.session = Session(path, threads=threads)
         self._input, self._shape = _single_input(self.session)
         self._channels_last = _is_channels_last(self._shape, card.size_px, path)
-        if self.head.output not in self.session.output_names:
-            names = ", ".join(self.session.output_names)
-            raise ModelError(
-                f"{path} has no output {self.head.output!r}, which its card names; it has {names}."
-            )
+        check_output(self.session, self.head)
 
     def __repr__(self) -> str:
         return f"NetworkModel({self.name!r}, labels={self.labels.key!r})"
@@ -127,11 +123,7 @@ class NetworkModel:
             What the card's head says: logits or probabilities.
         """
         scores = self._in_batches(crops, self.head.output, len(self.labels))
-        if not np.isfinite(scores).all():
-            raise ModelError(
-                f"{self.session.path}: the output {self.head.output!r} holds values that are no numbers."
-            )
-        return scores
+        return check_finite(self.session, self.head.output, scores)
 
     def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return what the network knows of crops before it names an emotion, for models built on it.
@@ -159,20 +151,11 @@ class NetworkModel:
         return self._in_batches(crops, EMBEDDING, columns)
 
     def _in_batches(self, crops: NDArray[np.uint8], output: str, columns: int) -> NDArray[np.float32]:
-        self._check(crops)
+        check_crops(crops, self.crop.shape)
         fixed = self._shape[0]
         step = fixed or BATCH
         parts = [self._run(crops[i : i + step], fixed, output, columns) for i in range(0, len(crops), step)]
         return np.concatenate([np.empty((0, columns), np.float32), *parts])
-
-    def _check(self, crops: NDArray[np.uint8]) -> None:
-        size = self.crop.size
-        shape = (size, size, 3) if self.crop.colour == "rgb" else (size, size)
-        if crops.dtype != np.uint8 or crops.shape[1:] != shape:
-            wanted = ", ".join(map(str, shape))
-            raise bad_argument(
-                "crops", allowed=f"uint8 of shape (n, {wanted})", given=f"{crops.dtype} {crops.shape}"
-            )
 
     def _run(
         self, crops: NDArray[np.uint8], fixed: int | None, output: str, columns: int
@@ -182,12 +165,7 @@ class NetworkModel:
         if fixed is not None and n < fixed:
             crops = np.concatenate([crops, np.zeros((fixed - n, *crops.shape[1:]), np.uint8)])
         answer: NDArray[Any] = self.session.run({self._input: self._prepare(crops)}, [output])[0][:n]
-        if answer.shape != (n, columns):
-            raise ModelError(
-                f"{self.session.path}: the output {output!r} has shape {answer.shape} for {n} "
-                f"crops; the card's labels {self.labels.key!r} need ({n}, {columns})."
-            )
-        return answer.astype(np.float32, copy=False)
+        return check_columns(self.session, output, answer, (n, columns))
 
     def _prepare(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Bring crops into the network's range and axes, as the card and the file say."""
@@ -200,6 +178,50 @@ class NetworkModel:
         if x.ndim == 4 and not self._channels_last:
             x = x.transpose(0, 3, 1, 2)
         return np.ascontiguousarray(x, dtype=np.float32)
+
+
+def check_crops(crops: NDArray[np.uint8], shape: tuple[int, ...], name: str = "crops") -> None:
+    """Refuse crops, or windows of them, of another kind or shape (n, *shape)."""
+    if crops.dtype != np.uint8 or crops.shape[1:] != shape:
+        wanted = ", ".join(map(str, shape))
+        raise bad_argument(
+            name, allowed=f"uint8 of shape (n, {wanted})", given=f"{crops.dtype} {crops.shape}"
+        )
+
+
+def check_output(session: Session, head: Head) -> None:
+    """Refuse a file without the output that its card names."""
+    if head.output not in session.output_names:
+        names = ", ".join(session.output_names)
+        raise ModelError(
+            f"{session.path} has no output {head.output!r}, which its card names; it has {names}."
+        )
+
+
+def check_columns(
+    session: Session, output: str, answer: NDArray[Any], shape: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Return an answer of the shape (n, k) that the card's labels need; refuse any other."""
+    if answer.shape != shape:
+        raise ModelError(
+            f"{session.path}: the output {output!r} has shape {answer.shape} for {shape[0]} crops; "
+            f"the card needs {shape}."
+        )
+    return answer.astype(np.float32, copy=False)
+
+
+def check_finite(session: Session, output: str, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return scores that are all numbers; refuse others."""
+    if not np.isfinite(scores).all():
+        raise ModelError(f"{session.path}: the output {output!r} holds values that are no numbers.")
+    return scores
+
+
+def ask(session: Session, batch: NDArray[np.float32], head: Head) -> NDArray[np.float32]:
+    """Return a head's scores (n, k) of one batch given to a file's only input."""
+    answer = session.run({session.input_names[0]: batch}, [head.output])[0]
+    columns = check_columns(session, head.output, answer, (len(batch), len(head.label_set)))
+    return check_finite(session, head.output, columns)
 
 
 def calibrated(scores: NDArray[np.float32], head: Head) -> NDArray[np.float32]:

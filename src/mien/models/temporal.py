@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.catalog import ModelCard
-from mien.errors import ModelError, bad_argument
+from mien.errors import ModelError
 from mien.faces.align import CropSpec
 from mien.labels import LabelSet
-from mien.models.network import calibrated
+from mien.models.network import ask, calibrated, check_crops, check_output
 from mien.runtime import Session
 
 BATCH = 64
@@ -53,12 +53,9 @@ class SequenceModel:
         shapes = [self.session.input_shapes[name] for name in self.session.input_names]
         wanted = (card.frames, card.size_px, card.size_px)
         if len(shapes) != 1 or shapes[0][1:] != wanted:
-            raise ModelError(f"{path} takes {shapes}; its card's windows need one input of (n, {wanted}).")
-        if self.head.output not in self.session.output_names:
-            names = ", ".join(self.session.output_names)
-            raise ModelError(
-                f"{path} has no output {self.head.output!r}, which its card names; it has {names}."
-            )
+            needed = ", ".join(map(str, wanted))
+            raise ModelError(f"{path} takes {shapes}; its card's windows need one input of (n, {needed}).")
+        check_output(self.session, self.head)
 
     def __repr__(self) -> str:
         return f"SequenceModel({self.name!r}, labels={self.labels.key!r}, frames={self.frames})"
@@ -83,23 +80,12 @@ class SequenceModel:
         ModelError
             If the network cannot run on them, or answers with something that is no number.
         """
-        shape = (self.frames, self.crop.size, self.crop.size)
-        if windows.dtype != np.uint8 or windows.shape[1:] != shape:
-            wanted = ", ".join(map(str, shape))
-            raise bad_argument(
-                "windows", allowed=f"uint8 of shape (n, {wanted})", given=f"{windows.dtype} {windows.shape}"
-            )
-        name = self.session.input_names[0]
+        check_crops(windows, (self.frames, *self.crop.shape), "windows")
         parts = [
-            self.session.run({name: windows[i : i + BATCH].astype(np.float32)}, [self.head.output])[0]
+            ask(self.session, windows[i : i + BATCH].astype(np.float32), self.head)
             for i in range(0, len(windows), BATCH)
         ]
-        scores = np.concatenate([np.empty((0, len(self.labels)), np.float32), *parts])
-        if not np.isfinite(scores).all():
-            raise ModelError(
-                f"{self.session.path}: the output {self.head.output!r} holds values that are no numbers."
-            )
-        return calibrated(scores, self.head)
+        return calibrated(np.concatenate([np.empty((0, len(self.labels)), np.float32), *parts]), self.head)
 
     def predict_proba(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return probabilities for stills: each is shown for the whole window, as a face that does not move.

@@ -85,9 +85,8 @@ def cut_corpus(
     rows = _each(images, look, progress)
     for kept in (places, crops):
         kept.save()
-    shape = (spec.size, spec.size, 3) if spec.colour == "rgb" else (spec.size, spec.size)
     return Crops(
-        crops=np.array([row["crop"] for row in rows], np.uint8).reshape(-1, *shape),
+        crops=np.array([row["crop"] for row in rows], np.uint8).reshape(-1, *spec.shape),
         found=np.array([row["found"] for row in rows], bool),
     )
 

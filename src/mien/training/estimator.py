@@ -123,8 +123,7 @@ class ExpressionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             cut = [spec.cut_framed(face) for face in faces.reshape(n * t, *faces.shape[2:])]
             windows = np.array(cut, np.uint8).reshape(n, t, spec.size, spec.size)
             return self.model_.predict_windows(windows)  # type: ignore[attr-defined,no-any-return]  # a SequenceModel
-        shape = (spec.size, spec.size, 3) if spec.colour == "rgb" else (spec.size, spec.size)
-        crops = np.array([spec.cut_framed(face) for face in faces], np.uint8).reshape(-1, *shape)
+        crops = np.array([spec.cut_framed(face) for face in faces], np.uint8).reshape(-1, *spec.shape)
         return self.model_.predict_proba(crops)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:  # as scikit-learn names it

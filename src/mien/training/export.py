@@ -188,9 +188,8 @@ def write_card(card: ModelCard, folder: str | Path) -> Path:
 
 
 def _crop_shape(card: ModelCard) -> tuple[int, ...]:
-    side = card.size_px
-    before = (card.frames,) if card.frames > 1 else ()
-    return (*before, side, side, 3) if card.colour == "rgb" else (*before, side, side)
+    spec = CropSpec(card.template, card.margin, card.size_px, card.colour)
+    return (card.frames, *spec.shape) if card.frames > 1 else spec.shape
 
 
 class _Heads(nn.Module):

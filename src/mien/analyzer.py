@@ -9,11 +9,14 @@ from typing import Any
 
 from mien.errors import bad_argument
 from mien.faces.detect import Detector, load_detector
+from mien.faces.track import Tracker
 from mien.labels import LabelSet, restrict
 from mien.models import Model, load_model
+from mien.models.smoothing import Smoother
 from mien.readings import Readings
 from mien.sources import open_source
 from mien.sources.frame import Frame, Source
+from mien.watcher import Watcher
 
 
 class Analyzer:
@@ -120,6 +123,29 @@ class Analyzer:
             time_s=frame.time_s,
             size_px=frame.size_px,
             unsure=self.unsure,
+        )
+
+    def watch(self, *, smoother: Smoother | None = None) -> Watcher:
+        """Return a reader of moving pictures: it remembers who is who, and smooths over time.
+
+        Parameters
+        ----------
+        smoother : Smoother, optional
+            By default one with its default values.
+
+        Returns
+        -------
+        Watcher
+            For the frames of one source; a new one for each source.
+        """
+        return Watcher(
+            self.detector,
+            self.model,
+            self.labels,
+            tracker=Tracker(),
+            smoother=smoother or Smoother(),
+            unsure=self.unsure,
+            min_face=self.min_face,
         )
 
     def stream(self, source: Any) -> Iterator[Readings]:

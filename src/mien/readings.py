@@ -48,6 +48,7 @@ COLUMNS = (
     Column("frame", "from 0", "Position of the picture in its source."),
     Column("time_s", "s", "Seconds from the start of the source; empty for still pictures."),
     Column("face", "from 0", "Number of the face in its picture; empty where there is none."),
+    Column("track", "from 0", "Of moving pictures: the same number for the same person over frames."),
     Column(
         "success", "0 or 1", "1 for a face; 0 for a picture without a face, whose other columns are empty."
     ),
@@ -61,9 +62,20 @@ COLUMNS = (
     Column("emotion", "text", "The most probable displayed emotion, or 'unsure'."),
     Column("confidence", "0 to 1", "Probability of the most probable emotion."),
     Column("<emotion>", "0 to 1", "Probability of each emotion; a row sums to 1."),
+    Column("displayed", "text", "Of moving pictures: the emotion after smoothing, which does not flicker."),
+    Column(
+        "smooth_<emotion>", "0 to 1", "Of moving pictures: probabilities smoothed over time for each person."
+    ),
     Column("model", "text", "The model that read the expression."),
 )
 """The columns of every table mien writes, in order, one row per face (see :func:`column_names`)."""
+
+MOVING_COLUMNS = ("track", "displayed", "smooth_<emotion>")
+"""Those that only moving pictures have."""
+
+TEXT_COLUMNS = ("source", "emotion", "displayed", "model")
+WHOLE_COLUMNS = ("frame", "face", "success", "track")
+"""Columns of text and of whole numbers; all others are fractions."""
 
 _TIME_DIGITS, _PIXEL_DIGITS, _SCORE_DIGITS, _PROBABILITY_DIGITS = 6, 2, 4, 6
 
@@ -73,7 +85,7 @@ def landmark_names(points: int) -> tuple[str, ...]:
     return LANDMARKS if points == len(LANDMARKS) else tuple(f"landmark_{i}" for i in range(points))
 
 
-def column_names(labels: LabelSet, points: int = len(LANDMARKS)) -> tuple[str, ...]:
+def column_names(labels: LabelSet, points: int = len(LANDMARKS), *, moving: bool = False) -> tuple[str, ...]:
     """Return the headings of the table for a label set and a number of landmarks, in order.
 
     Parameters
@@ -82,13 +94,17 @@ def column_names(labels: LabelSet, points: int = len(LANDMARKS)) -> tuple[str, .
         Gives one column for each emotion.
     points : int
         Landmarks of each face.
+    moving : bool
+        Whether the columns of moving pictures are among them.
     """
     several = {
         "<landmark>_x": [f"{name}_{axis}" for name in landmark_names(points) for axis in "xy"],
         "<landmark>_y": [],  # beside their x
         "<emotion>": list(labels),
+        "smooth_<emotion>": [f"smooth_{name}" for name in labels],
     }
-    return tuple(name for column in COLUMNS for name in several.get(column.name, [column.name]))
+    wanted = [column.name for column in COLUMNS if moving or column.name not in MOVING_COLUMNS]
+    return tuple(name for column in wanted for name in several.get(column, [column]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +131,13 @@ class Readings:
         Width and height of the frame.
     unsure : float
         A face whose best probability is below this is "unsure"; 0 names every face.
+    smoothed : ndarray of shape (n, k), float32, optional
+        Of moving pictures: probabilities smoothed over time for each person. Stored read-only.
+    displayed : tuple of str, optional
+        Of moving pictures: the emotion of each face after smoothing, which does not flicker; or "unsure".
+        Given together with `smoothed`.
+    captured_s : float, optional
+        Of a live source: when the frame was taken, seconds of :func:`time.monotonic`.
 
     Raises
     ------
@@ -131,19 +154,34 @@ class Readings:
     time_s: float | None = None
     size_px: tuple[int, int] = (0, 0)
     unsure: float = 0.0
+    smoothed: NDArray[np.float32] | None = None
+    displayed: tuple[str, ...] | None = None
+    captured_s: float | None = None
 
     def __post_init__(self) -> None:
-        wanted = (len(self.faces), len(self.labels))
-        probability = np.asarray(self.probability).astype(np.float32, copy=False).view()
-        if probability.shape != wanted:
-            allowed = f"of shape {wanted}: a row for each face, a column for each emotion"
-            raise bad_argument("probability", allowed=allowed, given=probability.shape)
-        if not ((probability >= 0).all() and np.allclose(probability.sum(axis=1), 1, atol=1e-3)):
-            raise bad_argument("probability", allowed="rows of 0 to 1 that sum to 1", given=probability)
         if not 0 <= self.unsure <= 1:
             raise bad_argument("unsure", allowed="a number from 0 to 1", given=self.unsure)
-        probability.flags.writeable = False
-        object.__setattr__(self, "probability", probability)
+        object.__setattr__(self, "probability", self._checked("probability", self.probability))
+        if (self.smoothed is None) != (self.displayed is None):
+            raise bad_argument("displayed", allowed="given together with smoothed", given=self.displayed)
+        if self.smoothed is None or self.displayed is None:
+            return
+        object.__setattr__(self, "smoothed", self._checked("smoothed", self.smoothed))
+        known = {*self.labels, UNSURE}
+        if len(self.displayed) != len(self.faces) or not known.issuperset(self.displayed):
+            allowed = f"one of {', '.join(sorted(known))} for each of {len(self.faces)} faces"
+            raise bad_argument("displayed", allowed=allowed, given=self.displayed)
+
+    def _checked(self, parameter: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        wanted = (len(self.faces), len(self.labels))
+        checked = np.asarray(values).astype(np.float32, copy=False).view()
+        if checked.shape != wanted:
+            allowed = f"of shape {wanted}: a row for each face, a column for each emotion"
+            raise bad_argument(parameter, allowed=allowed, given=checked.shape)
+        if not ((checked >= 0).all() and np.allclose(checked.sum(axis=1), 1, atol=1e-3)):
+            raise bad_argument(parameter, allowed="rows of 0 to 1 that sum to 1", given=checked)
+        checked.flags.writeable = False
+        return checked
 
     def __len__(self) -> int:
         return len(self.faces)
@@ -154,7 +192,18 @@ class Readings:
         if isinstance(rows, (int, np.integer)):
             rows = [int(rows)]
         index = rows if isinstance(rows, slice) else np.asarray(rows, None if len(rows) else np.int64)
-        return replace(self, faces=faces, probability=self.probability[index])
+        chosen = replace(
+            self, faces=faces, probability=self.probability[index], smoothed=None, displayed=None
+        )
+        if self.smoothed is None or self.displayed is None:
+            return chosen
+        displayed = tuple(np.array(self.displayed, object)[index])
+        return replace(chosen, smoothed=self.smoothed[index], displayed=displayed)
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether they are of moving pictures, with tracks and smoothed probabilities."""
+        return self.smoothed is not None
 
     @property
     def confidence(self) -> NDArray[np.float32]:
@@ -171,7 +220,7 @@ class Readings:
 
     def columns(self) -> tuple[str, ...]:
         """Return the headings of :meth:`rows`."""
-        return column_names(self.labels, self.faces.landmarks_xy.shape[1])
+        return column_names(self.labels, self.faces.landmarks_xy.shape[1], moving=self.is_moving)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows of the table: one for each face, or one that says that there is none.
@@ -186,7 +235,11 @@ class Readings:
         if not len(self):
             empty: dict[str, Any] = dict.fromkeys(self.columns())
             return [empty | frame | {"success": 0, "model": self.model}]
-        return [frame | self._face_cells(i) | {"model": self.model} for i in range(len(self))]
+        cells = [
+            self._face_cells(i) | self._moving_cells(i) | {"model": self.model} for i in range(len(self))
+        ]
+        order = self.columns()
+        return [{name: row[name] for name in order} for row in (frame | face for face in cells)]
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return one nested dict for each face, of plain Python values, ready for JSON.
@@ -196,7 +249,7 @@ class Readings:
         list of dict
             Empty where there is no face. Keys: source, frame, time_s, face, box_xyxy (px),
             detection_score, landmarks_xy (a name to x, y; px), emotion, confidence, probability (an
-            emotion to 0 to 1), model.
+            emotion to 0 to 1), model; of moving pictures also track, displayed, smoothed (as probability).
         """
         names = landmark_names(self.faces.landmarks_xy.shape[1])
         emotion = self.emotion
@@ -212,6 +265,7 @@ class Readings:
                 "emotion": emotion[i],
                 "confidence": float(probability[i].max()),
                 "probability": dict(zip(self.labels, probability[i].tolist(), strict=True)),
+                **self._moving_entries(i),
                 "model": self.model,
             }
             for i in range(len(self))
@@ -222,8 +276,8 @@ class Readings:
         import pandas as pd
 
         table = pd.DataFrame(self.rows(), columns=list(self.columns()))
-        text = {"source": "object", "emotion": "object", "model": "object"}
-        whole = {"frame": "int64", "face": "Int64", "success": "int64"}
+        text = dict.fromkeys(TEXT_COLUMNS, "object")
+        whole = {name: "int64" if name in ("frame", "success") else "Int64" for name in WHOLE_COLUMNS}
         kinds = {name: text.get(name) or whole.get(name) or "float64" for name in table.columns}
         return table.astype(kinds)
 
@@ -249,6 +303,18 @@ class Readings:
             "confidence": float(probability.max()),
             **dict(zip(self.labels, probability.tolist(), strict=True)),
         }
+
+    def _moving_entries(self, i: int) -> dict[str, Any]:
+        if self.smoothed is None or self.displayed is None:
+            return {}
+        smooth = dict(zip(self.labels, _rounded(self.smoothed[i], _PROBABILITY_DIGITS).tolist(), strict=True))
+        track = int(self.faces.track_id[i])
+        return {"track": track, "displayed": self.displayed[i], "smoothed": smooth}
+
+    def _moving_cells(self, i: int) -> dict[str, Any]:
+        entries = self._moving_entries(i)
+        smooth = entries.pop("smoothed", {})
+        return entries | {f"smooth_{name}": value for name, value in smooth.items()}
 
 
 def _rounded(values: NDArray[Any], digits: int) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ import torch
 from mien.catalog import load_card
 from mien.faces.detect import PointDetector
 from mien.runtime import Session
-from mien.training.detector import FacePoint
+from mien.training.facepoint import FacePoint
 from mien.training.material import Material
 from mien.training.run_detector import detector_sources, finish_detector
 

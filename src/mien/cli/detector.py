@@ -23,7 +23,12 @@ def train_detector(
     teacher: Annotated[
         Path | None, typer.Option(help="Detector that boxes portraits without landmarks, e.g. a YuNet file.")
     ] = None,
+    base: Annotated[
+        str,
+        typer.Option(help="Run folder to go on from; its mistakes are shown more often."),
+    ] = "",
     epochs: Annotated[int, typer.Option(min=1, help="An epoch is 12,800 composed scenes.")] = 60,
+    learning_rate: Annotated[float, typer.Option(min=0, help="Largest rate of the schedule.")] = 2e-3,
     seed: Annotated[int, typer.Option(help="Decides what chance decides.")] = 0,
     name: Annotated[str, typer.Option(help="Name of the model, architecture.tag.")] = "facepoint.own",
     out: Annotated[Path, typer.Option(help="Folder for NAME.onnx, its card and golden tensors.")] = Path("."),
@@ -39,7 +44,7 @@ def train_detector(
 
     report = train_detector(
         data,
-        DetectorRecipe(epochs=epochs, seed=seed),
+        DetectorRecipe(epochs=epochs, seed=seed, learning_rate=learning_rate, base=base),
         run=run,
         out=out,
         name=name,

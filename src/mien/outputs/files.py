@@ -16,9 +16,9 @@ from types import TracebackType
 from typing import IO, Any, Protocol, Self
 
 from mien.errors import OutputError, bad_argument, require
-from mien.readings import COLUMNS, Readings
+from mien.readings import COLUMNS, MOVING_COLUMNS, TEXT_COLUMNS, WHOLE_COLUMNS, Readings
 
-_FIXED_COLUMNS = tuple(column.name for column in COLUMNS if not column.name.startswith("<"))
+_FIXED_COLUMNS = tuple(c.name for c in COLUMNS if "<" not in c.name and c.name not in MOVING_COLUMNS)
 _ROWS_AT_ONCE = 4096
 """Rows of Parquet kept in memory before they are written."""
 
@@ -208,8 +208,8 @@ class ParquetSink(FileSink):
         self._file = self._part.open("wb")
 
     def _write_heading(self, columns: tuple[str, ...]) -> None:
-        text = dict.fromkeys(("source", "emotion", "model"), self._arrow.string())
-        whole = dict.fromkeys(("frame", "face", "success"), self._arrow.int64())
+        text = dict.fromkeys(TEXT_COLUMNS, self._arrow.string())
+        whole = dict.fromkeys(WHOLE_COLUMNS, self._arrow.int64())
         kinds = text | whole
         fields = [(name, kinds.get(name, self._arrow.float64())) for name in columns]
         self._schema = self._arrow.schema(fields)

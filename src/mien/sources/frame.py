@@ -27,6 +27,8 @@ class Frame:
         Seconds from the start of the source; None for still pictures.
     source : str
         What to call the source in a message or a table: a path, or "array".
+    captured_s : float, optional
+        Of a live source: when the picture was taken, seconds of :func:`time.monotonic`.
 
     Raises
     ------
@@ -38,6 +40,7 @@ class Frame:
     index: int = 0
     time_s: float | None = None
     source: str = ""
+    captured_s: float | None = None
 
     def __post_init__(self) -> None:
         check_image(self.image)

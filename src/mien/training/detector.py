@@ -1,14 +1,9 @@
-"""Train the face detector: network, assignment of faces to places, losses, trainer.
-
-The detector is anchor-free (after FCOS, Tian et al. 2019, arXiv 1904.01355, and YuNet, Wu et al. 2023):
-every place of three grids says whether a face is centred there, where its box ends and where its five
-landmarks lie.
-"""
+"""Train the face detector: assignment of faces to places, losses, loader, trainer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +12,14 @@ import lightning as L
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from mien.faces.detect import STRIDES
-from mien.training.layers import convolution
+from mien.training.facepoint import FacePoint, decode, places
 from mien.training.material import Material
+from mien.training.mistakes import find_mistakes
 from mien.training.runs import averaged_weights, make_trainer, open_run
 from mien.training.scenes import Composer, Scene
 
@@ -51,6 +47,8 @@ class DetectorRecipe:
         Decay of the running average of the weights, which is what is kept.
     workers : int
         Processes that compose scenes.
+    base : str
+        Folder of the run whose weights are gone on from; empty: random ones.
     """
 
     size: int = 320
@@ -62,105 +60,7 @@ class DetectorRecipe:
     weight_decay: float = 1e-3
     average: float = 0.999
     workers: int = 1
-
-
-class Residual(nn.Module):
-    """Two 3 x 3 convolutions around which the input passes unchanged."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            *convolution(width, width), nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(x + self.body(x))
-
-
-class FacePoint(nn.Module):
-    """The detector's network: 0.24 M weights, grey pictures of any size divisible by 32.
-
-    The first step takes the logarithm, so that light multiplied onto a face becomes a constant, which
-    the filters that follow need not see. The grids share one head, but each has its own normalisation:
-    their statistics differ so much that common ones would fit none of them.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = nn.Sequential(*convolution(1, 16, 2), *convolution(16, 32, 2))
-        self.stages = nn.ModuleList(
-            [
-                nn.Sequential(*convolution(32, 48, 2), Residual(48), Residual(48)),
-                nn.Sequential(*convolution(48, 48, 2), Residual(48)),
-                nn.Sequential(*convolution(48, 48, 2), Residual(48)),
-            ]
-        )
-        self.lateral = nn.ModuleList(
-            [
-                nn.Sequential(nn.Conv2d(48, 32, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU(inplace=True))
-                for _ in STRIDES
-            ]
-        )
-        self.head = nn.Conv2d(32, 32, 3, 1, 1, bias=False)
-        self.norms = nn.ModuleList([nn.BatchNorm2d(32) for _ in STRIDES])
-        self.score, self.box, self.points = (nn.Conv2d(32, k, 1) for k in (1, 4, 10))
-        nn.init.constant_(self.score.bias, -4.5)  # type: ignore[arg-type]  # a bias is there
-        nn.init.constant_(self.box.bias, 1.0)  # type: ignore[arg-type]  # a bias is there
-
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Look at pictures.
-
-        Parameters
-        ----------
-        pictures : Tensor of shape (n, H, W)
-            Grey, 0 to 255; H and W divisible by 32.
-
-        Returns
-        -------
-        score : Tensor of shape (n, a)
-            Logits, for the places of the three grids row by row, finest first.
-        box : Tensor of shape (n, a, 4)
-            Offset of the box's centre from the place and logarithm of its sides, in strides.
-        points : Tensor of shape (n, a, 10)
-            Offsets of the landmarks from the place, in strides.
-        """
-        x = self.stem(torch.log(pictures[:, None] + 8).contiguous(memory_format=torch.channels_last))
-        levels = []
-        for stage in self.stages:
-            x = stage(x)
-            levels.append(x)
-        merged: list[Tensor] = []
-        for lateral, level in zip(reversed(self.lateral), reversed(levels), strict=True):
-            here = lateral(level)
-            merged.append(
-                here if not merged else here + F.interpolate(merged[-1], scale_factor=2.0, mode="nearest")
-            )
-        heads = [
-            torch.relu(norm(self.head(level)))
-            for norm, level in zip(self.norms, reversed(merged), strict=True)
-        ]
-        answers = [
-            torch.cat([layer(h).flatten(2) for h in heads], dim=2).transpose(1, 2)
-            for layer in (self.score, self.box, self.points)
-        ]
-        return answers[0][..., 0], answers[1], answers[2]
-
-
-def places(height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Return the centres (a, 2) of all places, x and y in pixels, and their strides (a,)."""
-    centres, strides = [], []
-    for stride in STRIDES:
-        y, x = torch.meshgrid(torch.arange(height // stride), torch.arange(width // stride), indexing="ij")
-        centres.append(torch.stack([x.flatten(), y.flatten()], 1) * stride + stride / 2)
-        strides.append(torch.full((x.numel(),), float(stride)))
-    return torch.cat(centres), torch.cat(strides)
-
-
-def decode(box: Tensor, centres: Tensor, strides: Tensor) -> Tensor:
-    """Turn the network's boxes (n, a, 4) into corners x, y, x, y in pixels."""
-    middle = centres + box[..., :2] * strides[:, None]
-    half = torch.exp(box[..., 2:].clamp(max=6)) * strides[:, None] / 2
-    return torch.cat([middle - half, middle + half], dim=-1)
+    base: str = ""
 
 
 @dataclass(frozen=True)
@@ -369,6 +269,9 @@ def scene_loader(material: Material, recipe: DetectorRecipe) -> DataLoader[dict[
 def fit_detector(material: Material, recipe: DetectorRecipe, folder: str | Path) -> DetectorModule:
     """Train, or go on training where an earlier run of the same folder stopped.
 
+    A detector that goes on from a base is shown what the base takes for faces, though there are none,
+    more often (hard negatives).
+
     Parameters
     ----------
     material : Material
@@ -385,10 +288,16 @@ def fit_detector(material: Material, recipe: DetectorRecipe, folder: str | Path)
     ------
     ArgumentError
         If the folder holds a run with another recipe.
+    SourceNotFoundError
+        If the folder of the base holds no run.
     """
     checkpoint = open_run(folder, recipe)
     L.seed_everything(recipe.seed, verbose=False)
     module = DetectorModule(recipe)
+    if recipe.base:
+        module.load_state_dict(averaged_weights(recipe.base))
+        mistakes = find_mistakes(module.network, material.backgrounds)
+        material = replace(material, mistakes=mistakes)
     loader = scene_loader(material, recipe)
     make_trainer(folder, recipe.epochs, recipe.average, clip=5.0).fit(module, loader, ckpt_path=checkpoint)
     module.load_state_dict(averaged_weights(folder))

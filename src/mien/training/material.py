@@ -66,6 +66,28 @@ class Photo:
 
 
 @dataclass(frozen=True)
+class Mistake:
+    """A place on a background that a detector took for a face.
+
+    Parameters
+    ----------
+    background : int
+        Its index.
+    scale : float
+        Size at which the background was looked at, relative to its own.
+    centre_xy : tuple of float
+        Pixels of the background.
+    score : float
+        How sure the detector was, 0 to 1.
+    """
+
+    background: int
+    scale: float
+    centre_xy: tuple[float, float]
+    score: float
+
+
+@dataclass(frozen=True)
 class Material:
     """One side of the split: what is trained on, or what is set aside.
 
@@ -77,11 +99,14 @@ class Material:
         By corpus: "caltech_faces", "fairface540", "clips".
     backgrounds : list of ndarray of shape (H, W), uint8
         Grey pictures without a face.
+    mistakes : tuple of Mistake
+        Places of the backgrounds to be shown more often.
     """
 
     portraits: dict[str, Portraits]
     photos: dict[str, list[Photo]]
     backgrounds: list[Grey]
+    mistakes: tuple[Mistake, ...] = ()
 
 
 def load_material(

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from mien.catalog import DEFAULTS, Metric, ModelCard, TrainingData, load_card
 from mien.faces.detect import Detector, load_detector
 from mien.sources.fer2013 import TERMS as FER2013_TERMS
-from mien.training.detector import DetectorRecipe, FacePoint, fit_detector
+from mien.training.detector import DetectorRecipe, fit_detector
 from mien.training.evaluate_detector import DetectorReport, evaluate_detector
 from mien.training.export import export_network, write_card
+from mien.training.facepoint import FacePoint
 from mien.training.material import Grey, Material, load_material
 from mien.training.metrics import wilson_interval
 

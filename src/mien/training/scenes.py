@@ -24,8 +24,11 @@ UNSURE, SURE = 0.35, 0.6
 PHOTO_SHARES = {"caltech_faces": 0.2, "fairface540": 0.4, "clips": 0.15, "without_landmarks": 0.25}
 """How often a photograph is of each corpus."""
 
-LAYOUTS = {"pasted": 0.25, "crowd": 0.1, "tiles": 0.3, "photo": 0.27, "empty": 0.08}
+LAYOUTS = {"pasted": 0.15, "crowd": 0.1, "tiles": 0.3, "photo": 0.37, "empty": 0.08}
 """How often a scene is of each kind."""
+
+MISTAKE_SHARE = 0.5
+"""How often a background is one that was taken for a face, where such are known, laid so that it is seen."""
 
 
 @dataclass
@@ -109,6 +112,8 @@ class Composer:
             ]
         )
         self.photo_weight /= self.photo_weight.sum()
+        sureness = np.array([mistake.score for mistake in material.mistakes])
+        self.mistake_weight = sureness / sureness.sum()
 
     def compose(self) -> Scene:
         """Make the next scene."""
@@ -174,6 +179,13 @@ class Composer:
         return self.photos[self.random.choice(len(self.photos), p=self.photo_weight)]
 
     def _lay_background(self, scene: Scene, area: tuple[int, int, int, int]) -> None:
+        if self.material.mistakes and self.random.random() < MISTAKE_SHARE:
+            chosen = self.random.choice(len(self.material.mistakes), p=self.mistake_weight)
+            mistake = self.material.mistakes[chosen]
+            scale = mistake.scale * np.exp(self.random.uniform(-0.35, 0.35))
+            focus = np.array(mistake.centre_xy)
+            self._lay(scene, area, self.material.backgrounds[mistake.background], scale, focus)
+            return
         picture = self.material.backgrounds[self.random.integers(len(self.material.backgrounds))]
         self._lay(scene, area, picture, self._covering_scale(picture, area, 2.0))
 
@@ -225,7 +237,8 @@ class Composer:
             middle = focus * scale
             if flip:
                 middle = np.array([extent[0] - middle[0], middle[1]])
-            wanted = room * self.random.uniform(0.2, 0.8, 2) - middle
+            edge = 0.02 if self.random.random() < 0.35 else 0.2  # also faces that the border cuts
+            wanted = room * self.random.uniform(edge, 1 - edge, 2) - middle
             shift = np.clip(wanted, low, high) if (extent >= room).all() else shift
         matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
         if flip:

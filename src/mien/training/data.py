@@ -41,7 +41,8 @@ class TrainingSet:
     ----------
     pictures : dict of str to Tensor
         "picture" (p, H, W) or (p, H, W, 3) uint8, with the alignments "aligned" and "whole" (p, 2, 3):
-        picture to crop, by landmarks and as a face that is framed already.
+        picture to crop, by landmarks and as a face that is framed already; perhaps also "detected", by the
+        landmarks of the detector in use.
     rows : Tensor of shape (n,) or (n, t), int64
         Which picture, or which pictures in their order, each of the n samples shows.
     targets : dict of str to Tensor
@@ -167,11 +168,16 @@ def _pictures(
     images, colour = corpus.images, get_architecture(recipe.arch).colour
     grey = isinstance(images, np.ndarray) and images.ndim == 3 and colour == "grey"
     if isinstance(images, np.ndarray) and grey and max(images.shape[1:]) <= SMALL:
-        if geometry is None and detector is not None:
-            geometry = detected_geometry(images, detector, cache=cache, progress=progress)
         shapes = np.tile(images.shape[1:], (len(images), 1))
-        aligned, whole = crop_matrices(geometry, shapes, recipe.template, recipe.margin, recipe.size)
-        return {"picture": images, "aligned": aligned, "whole": whole}
+        cutting = (shapes, recipe.template, recipe.margin, recipe.size)
+        seen = None
+        if detector is not None and (geometry is None or recipe.detected):
+            seen = detected_geometry(images, detector, cache=cache, progress=progress)
+        aligned, whole = crop_matrices(seen if geometry is None else geometry, *cutting)
+        pictures: dict[str, NDArray[Any]] = {"picture": images, "aligned": aligned, "whole": whole}
+        if geometry is not None and seen is not None:
+            pictures["detected"] = crop_matrices(seen, *cutting)[0]
+        return pictures
     unit = 1 + 2 * recipe.margin
     wide = CropSpec(recipe.template, (AROUND * unit - 1) / 2, round(AROUND * FINER * recipe.size), colour)
     if geometry is None:

@@ -19,6 +19,7 @@ from mien.training.data import MOVEMENTS, TrainingSet, loader
 from mien.training.module import ExpressionModule
 from mien.training.recipe import Recipe
 from mien.training.runs import averaged_weights, make_trainer, open_run
+from mien.training.teachers import teach
 
 CALIBRATION_BATCH = 256
 """Pictures by which the normalisations of a model's file are set up again, when training goes on from it."""
@@ -89,6 +90,8 @@ def fit(
     """
     checkpoint = open_run(folder, recipe)
     L.seed_everything(recipe.seed, verbose=False)
+    if recipe.teachers:
+        data = teach(data, recipe)
     module = ExpressionModule(recipe, data.heads, data.mirrored, _class_weights(data, recipe))
     if recipe.base and checkpoint is None:
         start_from(module.network, recipe.base, _some_crops(data, recipe))

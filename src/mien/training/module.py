@@ -14,6 +14,7 @@ from mien.training.augment import Augment, Augmentation, cut
 from mien.training.data import MOVEMENTS
 from mien.training.networks import ExpressionNetwork
 from mien.training.recipe import Recipe
+from mien.training.teachers import TAUGHT
 
 
 class ExpressionModule(L.LightningModule):
@@ -51,10 +52,7 @@ class ExpressionModule(L.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            whole = torch.rand(len(batch["picture"]), device=self.device) < self.recipe.whole
-            whole = whole.view(-1, *[1] * (batch["whole"].ndim - 1))
-            matrix = torch.where(whole, batch["whole"], batch["aligned"])
-            crops, flip = self.augment(batch["picture"], matrix)
+            crops, flip = self.augment(batch["picture"], self._alignments(batch))
             share, other = self._pairs(len(crops))
             mixed = crops if other is None else share * crops + (1 - share) * crops[other]
         scores = self.network(mixed)
@@ -67,6 +65,14 @@ class ExpressionModule(L.LightningModule):
             loss = loss + each.mean()
         self.log("loss", loss, on_step=False, on_epoch=True, prog_bar=True)
         return loss
+
+    def _alignments(self, batch: dict[str, Tensor]) -> Tensor:
+        """Draw how each picture is cut: by the best landmarks, by the detector's, or as it is framed."""
+        aligned = batch["aligned"]
+        draw = torch.rand(len(aligned), device=self.device).view(-1, *[1] * (aligned.ndim - 1))
+        if "detected" in batch:
+            aligned = torch.where(draw < self.recipe.whole + self.recipe.detected, batch["detected"], aligned)
+        return torch.where(draw < self.recipe.whole, batch["whole"], aligned)
 
     def _pairs(self, n: int) -> tuple[float, Tensor | None]:
         """Draw how much of each face remains, and with which other it is mixed."""
@@ -85,10 +91,14 @@ class ExpressionModule(L.LightningModule):
         classes = None if classes is None else classes.to(logits.device)
         smoothing = 0.0 if target.is_floating_point() else self.recipe.smoothing
         each = F.cross_entropy(logits, target, weight=classes, reduction="none", label_smoothing=smoothing)
+        if head + TAUGHT in batch:
+            taught = F.cross_entropy(logits, batch[head + TAUGHT], reduction="none")
+            each = (1 - self.recipe.taught) * each + self.recipe.taught * taught
         return each * weight
 
     def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
-        scores = self.network(cut(batch["picture"], batch["aligned"], self.recipe.size))
+        alignment = batch.get("detected", batch["aligned"])
+        scores = self.network(cut(batch["picture"], alignment, self.recipe.size))
         total, count = torch.zeros((), device=self.device), 0
         for head in self.best:
             label = batch[head + "_label"]

@@ -50,6 +50,9 @@ class Recipe:
     whole : float
         Share of the copies that are cut as the picture is, not by landmarks, so that ready-cropped
         faces work too.
+    detected : float
+        Share of the copies that are cut by the landmarks of the detector in use, where a geometry gives
+        others, more exact: what the model will see has the detector's errors.
     blendshapes : float
         Weight of predicting facial movements as an auxiliary task, where the geometry has them.
     average : float
@@ -60,6 +63,11 @@ class Recipe:
     patience : int
         Epochs without improvement on what is set aside after which the run ends; 0 for never.
     precision : {"bf16-mixed", "16-mixed", "32-true"}
+    teachers : str
+        Folders of finished runs, separated by commas, whose mean answer is learned beside the labels
+        (distillation, Hinton et al. 2015, arXiv 1503.02531); empty for none.
+    taught : float
+        How much of the loss is the teachers'; the rest is the labels'.
     base : str
         What the weights start from: a run's folder, or a model's file or name; empty for none.
     pretrained : str
@@ -88,11 +96,14 @@ class Recipe:
     balance: str = "none"
     augment: str = "default"
     whole: float = 0.25
+    detected: float = 0.0
     blendshapes: float = 2.0
     average: float = 0.999
     held_out: float = 0.05
     patience: int = 0
     precision: str = "bf16-mixed"
+    teachers: str = ""
+    taught: float = 0.5
     base: str = ""
     pretrained: str = ""
     head_epochs: int = 0
@@ -108,9 +119,11 @@ class Recipe:
         for name in ("size", "frames", "step", "epochs", "batch"):
             if getattr(self, name) < 1:
                 raise bad_argument(name, allowed="a whole number from 1", given=getattr(self, name))
-        for name in ("dropout", "smoothing", "whole", "average", "held_out"):
+        for name in ("dropout", "smoothing", "whole", "detected", "average", "held_out"):
             if not 0 <= getattr(self, name) < 1:
                 raise bad_argument(name, allowed="from 0, and below 1", given=getattr(self, name))
+        if not 0 <= self.taught <= 1:
+            raise bad_argument("taught", allowed="from 0 to 1", given=self.taught)
         for name in (
             "learning_rate",
             "weight_decay",

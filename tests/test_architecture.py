@@ -66,6 +66,8 @@ LAYERS = [
     Room("watcher"),
     Room("analyzer"),
     Room("outputs"),
+    Room("outputs.community"),
+    Room("outputs.journal"),
     Room("outputs.files", "", "pyarrow"),
     Room("outputs.palette"),
     Room("outputs.layout", "numpy"),

@@ -88,8 +88,8 @@ def test_an_error_after_rows_keeps_them_under_another_name(path: Path) -> None:
         write_and_stop()
     assert path.read_text() == "what stood here before"
     part = path.with_name(path.name + ".part")
-    whole = part.rename(path)
-    assert len(read(whole)) == 2
+    readable = path.with_suffix({".parquet": ".jsonl"}.get(path.suffix, path.suffix))
+    assert len(read(part.rename(readable))) == 2
 
 
 def test_columns_are_fixed_by_the_first_readings(path: Path) -> None:
@@ -160,10 +160,10 @@ def test_places_that_cannot_be_written_are_named(tmp_path: Path) -> None:
 
 
 def test_a_refusal_by_the_system_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
+    def refuse(*_: object, **__: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with (
         pytest.raises(OutputError, match=r"a\.csv cannot be written: Permission denied"),
         open_sink(tmp_path / "a.csv"),
@@ -171,21 +171,40 @@ def test_a_refusal_by_the_system_names_the_file(tmp_path: Path, monkeypatch: pyt
         pass
 
 
-def test_a_disk_that_fills_up_is_an_output_error_and_keeps_the_rows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_disk_that_fills_up_keeps_whole_rows_and_says_where(
+    path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    room, write = 3000, os.write
+
+    def fill(file: int, data: memoryview) -> int:
+        nonlocal room
+        if not room:
+            raise OSError(28, "No space left on device")
+        taken = write(file, data[: min(room, 700)])  # in pieces, as a system may
+        room -= taken
+        return taken
+
+    written = 0
+
     def write_until_full() -> None:
-        with open_sink(tmp_path / "a.csv") as sink:
-            sink.write(FRAMES[0])
-            monkeypatch.setattr(sink, "_write_rows", refuse)
-            sink.write(FRAMES[0])
+        nonlocal written
+        with open_sink(path) as sink:
+            for number in range(100):
+                sink.write(make_readings(["fear", "anger"], source=f"{number}.jpg"))
+                written += 1
 
-    def refuse(_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(OutputError, match=r"a\.csv.*No space left"):
+    monkeypatch.setattr(os, "write", fill)
+    with pytest.raises(
+        OutputError, match=rf"{path.name} cannot.*No space left.*stands in .*{path.name}\.part"
+    ):
         write_until_full()
-    assert [file.name for file in tmp_path.iterdir()] == ["a.csv.part"]
+    monkeypatch.undo()
+    assert [file.name for file in path.parent.iterdir()] == [f"{path.name}.part"]
+    readable = path.with_suffix({".parquet": ".jsonl"}.get(path.suffix, path.suffix))
+    table = read(path.with_name(f"{path.name}.part").rename(readable))
+    assert written > 0
+    assert table["source"].tolist() == [f"{i}.jpg" for i in range(written) for _ in range(2)]
+    assert table["surprise"].notna().all()
 
 
 def test_parquet_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,26 +1,30 @@
 """Readings into files: CSV, JSON Lines and Parquet, one row per face; and how mien writes any file.
 
 Everything is written under a temporary name in the same folder and moved when it is whole, so that a
-file that stands under its own name is complete.
+file that stands under its own name is complete. What is written so far can be read, and gone on with.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Protocol, Self
+from typing import Any, Protocol, Self
 
+from mien._version import __version__
 from mien.errors import OutputError, bad_argument, require
-from mien.readings import COLUMNS, MOVING_COLUMNS, TEXT_COLUMNS, WHOLE_COLUMNS, Readings
+from mien.outputs.community import TableLayout, get_layout
+from mien.outputs.journal import PART, Journal
+from mien.readings import Readings
 
-_FIXED_COLUMNS = tuple(c.name for c in COLUMNS if "<" not in c.name and c.name not in MOVING_COLUMNS)
 _ROWS_AT_ONCE = 4096
-"""Rows of Parquet kept in memory before they are written."""
+"""Rows in one group of a Parquet file, and in memory while it is made."""
 
 
 class Sink(Protocol):
@@ -40,17 +44,38 @@ class Sink(Protocol):
         """Take the readings of one frame."""
 
 
-def open_sink(path: str | Path) -> FileSink:
+def open_sink(
+    path: str | Path,
+    columns: str = "mien",
+    *,
+    fingerprint: Mapping[str, Any] | None = None,
+    resume: bool = False,
+) -> FileSink:
     """Open a file for readings, in the format that its name says.
 
-    The columns are those of :data:`mien.readings.COLUMNS`, fixed by the first readings written. While it
-    is written the file is called ``NAME.part``; it gets its own name when the ``with`` block ends. When
-    the block ends with an error, ``NAME.part`` stays with the rows so far, or is removed if there are none.
+    The columns are fixed by the first readings written. While it is written the file is called
+    ``NAME.part``, and grows frame by frame; it gets its own name when the ``with`` block ends. When the
+    block ends with an error, ``NAME.part`` stays with the rows so far, or is removed if there are none.
+    The ``NAME.part`` of a Parquet file is JSON Lines: Parquet can be read only when it is whole, so it is
+    made of them at the end.
+
+    A run that may have to be gone on with gives a `fingerprint`, and calls :meth:`FileSink.checkpoint`
+    after each frame. If it is killed, the same call with ``resume=True`` has in :attr:`FileSink.resumed`
+    what the last checkpoint was given, and the table goes on from there; without a checkpoint, that is
+    None and the table begins anew.
 
     Parameters
     ----------
     path : path
         Ends in .csv, .jsonl (JSON Lines: one object a line) or .parquet (with ``mien[parquet]``).
+    columns : str
+        "mien" (:data:`mien.readings.COLUMNS`), "openface" or "fex" (the names that scripts for OpenFace and
+        for py-feat expect; see :mod:`mien.outputs.community`).
+    fingerprint : mapping of str, optional
+        Plain JSON values that say what is read, by what and how: a run is gone on with only where they are
+        the same. The columns and the version of mien are added.
+    resume : bool
+        Whether to go on from the checkpoint of an interrupted run, where there is one.
 
     Returns
     -------
@@ -60,9 +85,9 @@ def open_sink(path: str | Path) -> FileSink:
     Raises
     ------
     ArgumentError
-        If the name ends in something else.
+        If the name ends in something else, the columns are not known, or `resume` has no fingerprint.
     OutputError
-        If nothing can be written there.
+        If nothing can be written there, or the interrupted run was another one.
     MissingExtraError
         For Parquet, if pyarrow is not installed.
 
@@ -80,7 +105,9 @@ def open_sink(path: str | Path) -> FileSink:
     kind = SINKS.get(target.suffix.lower())
     if kind is None:
         raise bad_argument("path", allowed=f"a name that ends in {', '.join(SINKS)}", given=str(path))
-    return kind(target)
+    if resume and fingerprint is None:
+        raise bad_argument("fingerprint", allowed="given where resume is", given=fingerprint)
+    return kind(target, get_layout(columns), fingerprint=fingerprint, resume=resume)
 
 
 class FileSink:
@@ -89,16 +116,38 @@ class FileSink:
     Each format says how it begins, how it writes rows and how it ends.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self,
+        path: Path,
+        layout: TableLayout,
+        *,
+        fingerprint: Mapping[str, Any] | None = None,
+        resume: bool = False,
+    ) -> None:
         check_target(path)
         self.path = path
-        self._part = _part_of(path)
-        self._columns: tuple[str, ...] | None = None
+        self.layout = layout
+        self._fingerprint: dict[str, Any] | None = None
+        if fingerprint is not None:
+            added = {"version of mien": __version__, "columns": layout.name}
+            self._fingerprint = added | _plain("fingerprint", fingerprint)
+        self._journal = Journal(path)
+        self._note = self._interrupted() if resume else None
+        self._columns: tuple[str, ...] | None = None if self._note is None else tuple(self._note["heading"])
         self._open = False
+
+    @property
+    def resumed(self) -> dict[str, Any] | None:
+        """What the checkpoint was given from which this run goes on; None if it begins anew."""
+        state: dict[str, Any] | None = None if self._note is None else self._note["state"]
+        return state
 
     def __enter__(self) -> Self:
         with _translated(self.path):
-            self._begin()
+            if self._note is None:
+                self._journal.begin()
+            else:
+                self._journal.go_on(self._note["bytes"])
         self._open = True
         return self
 
@@ -110,27 +159,28 @@ class FileSink:
         /,
     ) -> None:
         self._open = False
-        with _translated(self.path):
-            if self._columns is None and error is None:
-                self._set_columns(_FIXED_COLUMNS)
-            self._end()
-            if error is None:
-                os.replace(self._part, self.path)
-            elif self._columns is None:
-                self._part.unlink()
+        with _translated(self.path, self._left_behind()):
+            try:
+                if error is None:
+                    if self._columns is None:
+                        self._set_columns(self.layout.fixed)
+                    self._finish()
+            finally:
+                self._journal.close()
+                if error is not None and self._columns is None:
+                    self._journal.remove()
 
     def write(self, readings: Readings) -> None:
-        """Write the rows of one frame.
+        """Write the rows of one frame: all of them, or none.
 
         Raises
         ------
         OutputError
             If the columns differ from those of the first frame, the disk refuses, or the file is closed.
         """
-        if not self._open:
-            raise OutputError(f"{self.path} is not open: write inside 'with open_sink(...) as sink:'.")
-        columns = readings.columns()
-        with _translated(self.path):
+        self._check_open()
+        columns = self.layout.names_of(readings)
+        with _translated(self.path, self._left_behind()):
             if self._columns is None:
                 self._set_columns(columns)
             elif columns != self._columns:
@@ -139,96 +189,144 @@ class FileSink:
                     f"{self.path}: the columns are fixed by the first picture, and the readings of "
                     f"{readings.source!r} differ in {other}. Write them to another file."
                 )
-            self._write_rows(readings.rows())
+            self._journal.append(self._encoded(self.layout.rows_of(readings)))
+
+    def checkpoint(self, state: Mapping[str, Any] | Callable[[], Mapping[str, Any]]) -> None:
+        """Note, at most once a second, from where an interrupted run can go on.
+
+        Call it after each frame is written.
+
+        Parameters
+        ----------
+        state : mapping, or a callable that returns one
+            Plain JSON values; they are given back as :attr:`resumed`. A callable is called only when a
+            second is over.
+
+        Raises
+        ------
+        ArgumentError
+            If the file was opened without a fingerprint, or `state` is not plain.
+        OutputError
+            If the disk refuses, or the file is closed.
+        """
+        self._check_open()
+        if self._fingerprint is None:
+            raise bad_argument(
+                "fingerprint", allowed="given to open_sink where checkpoints are wanted", given=None
+            )
+        if self._columns is None or not self._journal.is_due:
+            return
+        note = {
+            "fingerprint": self._fingerprint,
+            "heading": self._columns,
+            "state": _plain("state", state() if callable(state) else state),
+        }
+        with _translated(self.path, self._left_behind()):
+            self._journal.save(note)
+
+    def _interrupted(self) -> dict[str, Any] | None:
+        """Return the checkpoint of the interrupted run, which must have been the same as this one."""
+        try:
+            note = self._journal.load()
+            if note is None:
+                return None
+            before, _, _ = note["fingerprint"], note["heading"], note["state"]
+        except (OSError, ValueError, KeyError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise OutputError(
+                f"{self._journal.state} is no checkpoint that can be gone on from ({reason}); "
+                "begin anew, without resuming."
+            ) from error
+        now = self._fingerprint or {}
+        other = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
+        if other:
+            said = "; ".join(f"{key} was {_said(before, key)}, and is {_said(now, key)} now" for key in other)
+            raise OutputError(
+                f"{self.path} cannot be gone on with, for it was begun otherwise: {said}. "
+                "Give the same as then, or begin anew, without resuming."
+            )
+        return note
 
     def _set_columns(self, columns: tuple[str, ...]) -> None:
+        self._journal.append(self._heading(columns))
         self._columns = columns
-        self._write_heading(columns)
 
-    def _begin(self) -> None:
+    def _check_open(self) -> None:
+        if not self._open:
+            raise OutputError(f"{self.path} is not open: write inside 'with open_sink(...) as sink:'.")
+
+    def _left_behind(self) -> str:
+        """Say where the rows are when no more can be written."""
+        if self._columns is None:
+            return ""
+        again = "; when that is mended, resume" if self._fingerprint is not None else ""
+        return f" What is written so far stands in {self._journal.part}{again}."
+
+    def _heading(self, columns: tuple[str, ...]) -> bytes:
         raise NotImplementedError
 
-    def _write_heading(self, columns: tuple[str, ...]) -> None:
+    def _encoded(self, rows: list[dict[str, Any]]) -> bytes:
         raise NotImplementedError
 
-    def _write_rows(self, rows: list[dict[str, Any]]) -> None:
-        raise NotImplementedError
-
-    def _end(self) -> None:
-        raise NotImplementedError
-
-
-class _TextSink(FileSink):
-    """What the formats made of lines share; each frame reaches the disk when it is written."""
-
-    _file: IO[str]
-
-    def _begin(self) -> None:
-        self._file = self._part.open("w", encoding="utf-8", newline="")
-
-    def _end(self) -> None:
-        self._file.close()
+    def _finish(self) -> None:
+        """Give the whole file its name."""
+        os.replace(self._journal.part, self.path)
+        self._journal.remove()
 
 
-class CsvSink(_TextSink):
+class CsvSink(FileSink):
     """Comma-separated values with a heading, UTF-8; empty cells where there is nothing to say."""
 
-    def _write_heading(self, columns: tuple[str, ...]) -> None:
-        self._table = csv.DictWriter(self._file, columns, lineterminator="\n")
-        self._table.writeheader()
+    def _heading(self, columns: tuple[str, ...]) -> bytes:
+        return self._lines([dict(zip(columns, columns, strict=True))], columns)
 
-    def _write_rows(self, rows: list[dict[str, Any]]) -> None:
-        self._table.writerows(rows)
-        self._file.flush()
+    def _encoded(self, rows: list[dict[str, Any]]) -> bytes:
+        return self._lines(rows, self._columns or ())
+
+    def _lines(self, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> bytes:
+        text = io.StringIO(newline="")
+        csv.DictWriter(text, columns, lineterminator="\n").writerows(rows)
+        return text.getvalue().encode("utf-8")
 
 
-class JsonLinesSink(_TextSink):
+class JsonLinesSink(FileSink):
     """One JSON object a line, UTF-8; null where there is nothing to say."""
 
-    def _write_heading(self, columns: tuple[str, ...]) -> None:
-        """Nothing to write: every line names its values."""
+    def _heading(self, columns: tuple[str, ...]) -> bytes:  # noqa: ARG002  # every line names its values
+        return b""
 
-    def _write_rows(self, rows: list[dict[str, Any]]) -> None:
-        for row in rows:
-            self._file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
-        self._file.flush()
+    def _encoded(self, rows: list[dict[str, Any]]) -> bytes:
+        lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+        return "".join(lines).encode("utf-8")
 
 
-class ParquetSink(FileSink):
-    """Parquet, written in groups of rows; needs pyarrow."""
+class ParquetSink(JsonLinesSink):
+    """Parquet, made at the end of the lines written until then; needs pyarrow."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, layout: TableLayout, **options: Any) -> None:
         self._arrow: Any = require("pyarrow", purpose="Writing Parquet", extra="parquet")
         self._parquet: Any = require("pyarrow.parquet", purpose="Writing Parquet", extra="parquet")
-        super().__init__(path)
+        super().__init__(path, layout, **options)
 
-    def _begin(self) -> None:
-        self._rows: list[dict[str, Any]] = []
-        self._writer: Any = None
-        self._file = self._part.open("wb")
+    def _finish(self) -> None:
+        whole = self.path.with_name(self.path.name + ".whole" + PART)
+        try:
+            self._convert(whole)
+            os.replace(whole, self.path)
+        except BaseException:
+            whole.unlink(missing_ok=True)
+            raise
+        self._journal.remove()
 
-    def _write_heading(self, columns: tuple[str, ...]) -> None:
-        text = dict.fromkeys(TEXT_COLUMNS, self._arrow.string())
-        whole = dict.fromkeys(WHOLE_COLUMNS, self._arrow.int64())
-        kinds = text | whole
-        fields = [(name, kinds.get(name, self._arrow.float64())) for name in columns]
-        self._schema = self._arrow.schema(fields)
-        self._writer = self._parquet.ParquetWriter(self._file, self._schema)
-
-    def _write_rows(self, rows: list[dict[str, Any]]) -> None:
-        self._rows += rows
-        if len(self._rows) >= _ROWS_AT_ONCE:
-            self._flush()
-
-    def _flush(self) -> None:
-        self._writer.write_table(self._arrow.Table.from_pylist(self._rows, self._schema))
-        self._rows = []
-
-    def _end(self) -> None:
-        with self._file:
-            if self._writer is not None:
-                self._flush()
-                self._writer.close()
+    def _convert(self, target: Path) -> None:
+        kinds = dict.fromkeys(self.layout.text, self._arrow.string())
+        kinds |= dict.fromkeys(self.layout.whole, self._arrow.int64())
+        fields = [(name, kinds.get(name, self._arrow.float64())) for name in self._columns or ()]
+        schema = self._arrow.schema(fields)
+        lines = self._journal.lines()
+        with self._parquet.ParquetWriter(target, schema) as writer:
+            while rows := [json.loads(line) for line in islice(lines, _ROWS_AT_ONCE)]:
+                writer.write_table(self._arrow.Table.from_pylist(rows, schema))
 
 
 SINKS: dict[str, type[FileSink]] = {".csv": CsvSink, ".jsonl": JsonLinesSink, ".parquet": ParquetSink}
@@ -285,15 +383,28 @@ def make_folder(path: Path) -> None:
 
 
 def _part_of(path: Path) -> Path:
-    return path.with_name(path.name + ".part")
+    return path.with_name(path.name + PART)
+
+
+def _plain(parameter: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as JSON gives them back: lists for tuples."""
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(values)))
+    except (TypeError, ValueError) as error:
+        raise bad_argument(parameter, allowed=f"plain JSON values ({error})", given=values) from error
+    return plain
+
+
+def _said(values: Mapping[str, Any], key: str) -> str:
+    return json.dumps(values[key], ensure_ascii=False) if key in values else "not given"
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals into errors that name the file."""
+def _translated(path: Path, hint: str = "") -> Iterator[None]:
+    """Turn the operating system's refusals into errors that name the file, and give a hint."""
     try:
         yield
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         raise OutputError(
-            f"{path} cannot be written: {getattr(error, 'strerror', None) or error}."
+            f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.{hint}"
         ) from error

@@ -11,6 +11,7 @@
     │   └── DatasetError                     a labelled set whose layout is not the expected one
     ├── ModelError                           a model file that is no model, or not the right one
     ├── OutputError                          a result that cannot be written
+    ├── StoryError (also ValueError)         rules of a story that cannot be followed
     └── MissingExtraError (also ImportError) an optional part that is not installed
 """
 
@@ -56,6 +57,10 @@ class ModelError(MienError):
 
 class OutputError(MienError):
     """A result that cannot be written."""
+
+
+class StoryError(MienError, ValueError):
+    """Rules of a story that cannot be followed; the message says which, and where they stand."""
 
 
 class MissingExtraError(MienError, ImportError):

@@ -9,14 +9,21 @@ from typing import Any
 
 from mien.errors import bad_argument
 from mien.faces.detect import Detector, load_detector
+from mien.faces.follow import Follower
 from mien.faces.track import Tracker
 from mien.labels import LabelSet, restrict
 from mien.models import Model, load_model
 from mien.models.smoothing import Smoother
+from mien.models.windows import RATE_HZ, Windows
 from mien.readings import Readings
 from mien.sources import open_source
+from mien.sources.ahead import read_ahead
 from mien.sources.frame import Frame, Source
 from mien.watcher import Watcher
+
+DETECT_EVERY_S = 0.25
+"""How often the detector looks at moving pictures although every face can be followed, seconds: what that
+costs and saves stands in docs/tracking.md."""
 
 
 class Analyzer:
@@ -125,47 +132,80 @@ class Analyzer:
             unsure=self.unsure,
         )
 
-    def watch(self, *, smoother: Smoother | None = None) -> Watcher:
+    def watch(
+        self,
+        *,
+        detect_every_s: float = DETECT_EVERY_S,
+        smoother: Smoother | None = None,
+        tracker: Tracker | None = None,
+        rate_hz: float = RATE_HZ,
+    ) -> Watcher:
         """Return a reader of moving pictures: it remembers who is who, and smooths over time.
 
         Parameters
         ----------
+        detect_every_s : float
+            The detector looks at least every so many seconds, and whenever a face cannot be followed
+            surely; 0 for every frame, as always with a detector that has no network of landmarks.
         smoother : Smoother, optional
             By default one with its default values.
+        tracker : Tracker, optional
+            The same.
+        rate_hz : float
+            For a sequence model: the crops a second of the films it learned from.
 
         Returns
         -------
         Watcher
             For the frames of one source; a new one for each source.
+
+        Raises
+        ------
+        ArgumentError
+            If a value is out of its range.
         """
+        if not detect_every_s >= 0:
+            raise bad_argument("detect_every_s", allowed="0 or more seconds", given=detect_every_s)
+        landmarks = getattr(self.detector, "landmarks", None)
+        frames = getattr(self.model, "frames", 1)
         return Watcher(
             self.detector,
             self.model,
             self.labels,
-            tracker=Tracker(),
+            tracker=tracker or Tracker(),
             smoother=smoother or Smoother(),
+            follower=Follower(landmarks, detect_every_s) if landmarks and detect_every_s else None,
+            windows=Windows(frames, rate_hz=rate_hz) if frames > 1 else None,
             unsure=self.unsure,
             min_face=self.min_face,
         )
 
-    def stream(self, source: Any) -> Iterator[Readings]:
+    def stream(self, source: Any, **options: Any) -> Iterator[Readings]:
         """Read frame after frame, with constant memory.
+
+        Frames with a time are of moving pictures: their faces are tracked (:meth:`watch`), and the next
+        ones are decoded meanwhile. Others are read each for itself.
 
         Parameters
         ----------
         source : Source, or anything :func:`mien.open_source` takes
             An opened source is read on; anything else is opened and closed here.
+        **options
+            Of :meth:`watch`.
 
         Yields
         ------
         Readings
             One for each frame, in order, also where there is no face.
         """
-        if isinstance(source, Source):
-            yield from map(self.analyze, source)
+        if not isinstance(source, Source):
+            with open_source(source) as frames:
+                yield from self.stream(frames, **options)
             return
-        with open_source(source) as frames:
-            yield from map(self.analyze, frames)
+        watcher = self.watch(**options)
+        with read_ahead(source) as coming:
+            for frame in coming:
+                yield self.analyze(frame) if frame.time_s is None else watcher.read(frame)
 
 
 def analyze(picture: Any, **options: Any) -> Readings:

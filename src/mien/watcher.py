@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import ArgumentError, bad_argument
 from mien.faces.detect import Detector
+from mien.faces.faces import Faces
+from mien.faces.follow import Follower, believed
 from mien.faces.track import Tracker
 from mien.labels import LabelSet, restrict
 from mien.models import Model
 from mien.models.smoothing import Smoother
+from mien.models.windows import Windows
 from mien.readings import UNSURE, Readings
 from mien.sources.frame import Frame
+
+STATE = 1
+"""Version of what :meth:`Watcher.state` returns."""
 
 
 class Watcher:
@@ -18,10 +30,15 @@ class Watcher:
     ----------
     detector : Detector
     model : Model
+        A sequence model is given each person's last crops.
     labels : LabelSet
         The model's, or a subset.
     tracker : Tracker
     smoother : Smoother
+    follower : Follower, optional
+        Follows faces between detections; without one the detector looks at every frame.
+    windows : Windows, optional
+        For a sequence model.
     unsure : float
         A face whose best probability is below this is "unsure".
     min_face : float, optional
@@ -36,6 +53,8 @@ class Watcher:
         *,
         tracker: Tracker,
         smoother: Smoother,
+        follower: Follower | None = None,
+        windows: Windows | None = None,
         unsure: float = 0.0,
         min_face: float | None = None,
     ) -> None:
@@ -44,8 +63,12 @@ class Watcher:
         self.labels = labels
         self.tracker = tracker
         self.smoother = smoother
+        self.follower = follower
+        self.windows = windows
         self.unsure = unsure
         self.min_face = min_face
+        self.detections = 0
+        self._time_s: float | None = None
 
     def read(self, frame: Frame) -> Readings:
         """Read the next frame.
@@ -53,20 +76,26 @@ class Watcher:
         Parameters
         ----------
         frame : Frame
-            With a time, not before that of the last.
+            With a time. One whose time is before that of the last (some files have such) is taken as of the
+            same moment; it keeps its own time in the answer.
 
         Returns
         -------
         Readings
-            With tracks and smoothed probabilities; the raw ones stay in `probability`.
+            With tracks and smoothed probabilities, in the order of the tracks; the raw probabilities stay
+            in `probability`. Between detections `faces.score` is that of the last one.
+
+        Raises
+        ------
+        ArgumentError
+            If the frame has no time.
         """
-        time_s = frame.time_s or 0.0
-        found = self.detector.detect(frame.image, min_face=self.min_face)
-        faces = self.tracker.update(found, time_s, frame.image)
-        crops = self.model.crop.cut(frame.image, faces.landmarks_xy)
-        probability = self.model.predict_proba(crops)
-        if self.labels is not self.model.labels:
-            probability = restrict(probability, self.model.labels, self.labels)
+        if frame.time_s is None:
+            raise bad_argument("frame", allowed="one of moving pictures, with time_s", given=frame.source)
+        time_s = frame.time_s if self._time_s is None else max(frame.time_s, self._time_s)
+        self._time_s = time_s
+        faces = self._find(frame.image, time_s)
+        probability = self._score(frame.image, faces, time_s)
         smoothed, shown = self.smoother.update(faces.track_id, probability, time_s)
         sure = smoothed.max(axis=1, initial=0) >= self.unsure
         names = tuple(self.labels.names[i] if known else UNSURE for i, known in zip(shown, sure, strict=True))
@@ -84,3 +113,71 @@ class Watcher:
             displayed=names,
             captured_s=frame.captured_s,
         )
+
+    def state(self) -> dict[str, Any]:
+        """Return all that is remembered of the frames so far.
+
+        Returns
+        -------
+        dict
+            Of plain values, that JSON takes and gives back unchanged. It holds coarse pictures of the faces
+            (12 x 12 px grey; the last crops where the model is one of sequences).
+        """
+        return {
+            "version": STATE,
+            "time_s": self._time_s,
+            "tracker": self.tracker.state(),
+            "smoother": self.smoother.state(),
+            "windows": None if self.windows is None else self.windows.state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from where another watcher with the same options was: the readings will be the very same.
+
+        Parameters
+        ----------
+        state : dict
+            What :meth:`state` returned.
+
+        Raises
+        ------
+        ArgumentError
+            If it is nothing of that kind.
+        """
+        version = state.get("version")
+        if version != STATE:
+            raise bad_argument(
+                "state", allowed=f"of version {STATE}, as Watcher.state() returns it", given=version
+            )
+        try:
+            time_s = state["time_s"]
+            self._time_s = None if time_s is None else float(time_s)
+            self.tracker.restore(state["tracker"])
+            self.smoother.restore(state["smoother"])
+            if self.windows is not None:
+                self.windows.restore(state["windows"] or {})
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArgumentError(f"state is damaged: {error!r}. Start anew, without it.") from error
+
+    def _find(self, image: NDArray[np.uint8], time_s: float) -> Faces:
+        """Follow the faces of the last frame; detect where that does not do."""
+        tracker, follower = self.tracker, self.follower
+        steps = []
+        if follower is not None:
+            steps = follower.follow(tracker.in_sight, time_s, image)
+            if not follower.needs_detection(tracker.tracks, steps, time_s):
+                return tracker.carry([step.track for step in steps], time_s)
+        self.detections += 1
+        found = self.detector.detect(image, min_face=self.min_face)
+        return tracker.update(found, time_s, image, followed=believed(steps, time_s, found.box_xyxy))
+
+    def _score(self, image: NDArray[np.uint8], faces: Faces, time_s: float) -> NDArray[np.float32]:
+        crops = self.model.crop.cut(image, faces.landmarks_xy)
+        if self.windows is None:
+            probability = self.model.predict_proba(crops)
+        else:
+            windows = self.windows.update(faces.track_id, crops, time_s)
+            probability = self.model.predict_windows(windows)  # type: ignore[attr-defined]  # windows are for models that have it
+        if self.labels is self.model.labels:
+            return probability
+        return restrict(probability, self.model.labels, self.labels)

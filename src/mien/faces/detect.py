@@ -74,6 +74,11 @@ class PointDetector:
         self._landmarks = landmarks
         self._ask, self._fixed = _recognise(session, name)
 
+    @property
+    def landmarks(self) -> LandmarkModel | None:
+        """The network that looks at its landmarks again, if there is one."""
+        return self._landmarks
+
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of its files: what tells its answers from another detector's."""

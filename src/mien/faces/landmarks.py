@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mien.catalog import ModelCard, find_model
 from mien.errors import ModelError, bad_argument
@@ -127,6 +127,24 @@ class LandmarkModel:
         parts = [self._run(grey[i : i + BATCH]) for i in range(0, len(grey), BATCH)]
         return np.concatenate([np.empty((0, POINTS, 2), np.float32), *parts]) * np.float32(grey.shape[1])
 
+    def locate(self, image: NDArray[np.uint8], landmarks_xy: ArrayLike) -> NDArray[np.float64]:
+        """Find the landmarks of faces whose five points are about known.
+
+        Parameters
+        ----------
+        image : ndarray of shape (H, W, 3) or (H, W), uint8
+            RGB or grey.
+        landmarks_xy : array_like of shape (n, 5, 2)
+            Pixels of `image`; those of a face may not all coincide.
+
+        Returns
+        -------
+        ndarray of shape (n, 70, 2), float64
+            Pixels of `image`.
+        """
+        matrix = self._spec.matrices(landmarks_xy)
+        return transform(self.predict(self._spec.cut(image, landmarks_xy)), invert(matrix))
+
     def refine(self, image: NDArray[np.uint8], faces: Faces) -> Faces:
         """Find the five landmarks of faces more exactly than the detector that found them.
 
@@ -144,18 +162,20 @@ class LandmarkModel:
         """
         if not len(faces):
             return faces
-        spec = CropSpec(self.card.template, self.card.margin, self.card.size_px)
-        matrix = spec.matrices(faces.landmarks_xy)
+        matrix = self._spec.matrices(faces.landmarks_xy)
         turnable = np.abs(matrix[:, 0, 0] * matrix[:, 1, 1] - matrix[:, 0, 1] * matrix[:, 1, 0]) > 1e-9
         landmarks = faces.landmarks_xy.copy()
         if turnable.any():
-            crops = spec.cut(image, faces.landmarks_xy[turnable])
-            found = transform(self.predict(crops)[:, FIVE_OF_70], invert(matrix[turnable]))
             before = faces.landmarks_xy[turnable]
+            found = self.locate(image, before)[:, FIVE_OF_70]
             eyes = np.linalg.norm(before[:, 0] - before[:, 1], axis=1)
             near = np.linalg.norm(found - before, axis=2).mean(axis=1) <= MOST_MOVE * eyes
             landmarks[turnable] = np.where(near[:, None, None], found, before).astype(np.float32)
         return replace(faces, landmarks_xy=landmarks)
+
+    @property
+    def _spec(self) -> CropSpec:
+        return CropSpec(self.card.template, self.card.margin, self.card.size_px)
 
     def _run(self, grey: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the points of one batch in fractions of its side."""

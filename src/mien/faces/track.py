@@ -1,33 +1,315 @@
-"""The same person over the frames of one source."""
+"""The same person over the frames of one source: by motion, and by how the face looks."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.faces.faces import Faces, overlap
+from mien.errors import bad_argument
+from mien.faces.appearance import correlation, describe, same_person
+from mien.faces.faces import Faces
+
+CONFIRMED = 3
+"""How many times a face must have been detected until it is believed."""
+
+TENTATIVE_S = 0.3
+"""A face that is not yet believed is forgotten when it was not seen for so many seconds."""
+
+VELOCITY_S = 0.15
+"""Time constant of a face's mean velocity, seconds."""
+
+COAST_S = 0.4
+"""A face out of sight is expected to have gone on for about so many seconds, at its last velocity."""
+
+LOOK_S = 1.5
+"""Time constant of a face's mean look, seconds."""
+
+ALIKE = 0.6
+"""A look that correlates less with the mean of the past is a hand, or a turn: it does not enter the mean."""
+
+ROOM = 30.0
+"""How many faces would fit into a picture side by side: a newcomer appears in any of these places."""
+
+STEP, DRIFT = 0.1, 0.6
+"""How far a face is from where it was expected, in face sizes: at once, and for each second out of sight."""
+
+JUMP = -3.0
+"""How much a place far from the expected one speaks against being the same person: cuts and pans happen."""
+
+ZOOM = 0.25
+"""Spread of the logarithm of a face's size, as against the last one seen."""
+
+STAY, STAY_S = 3.0, 0.5
+"""How much being in sight a moment ago speaks for being the same person, and how soon that fades, seconds."""
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """What is known of one person.
+
+    Attributes
+    ----------
+    number : int
+    box_xyxy : ndarray of shape (4,), float64
+        Where the face was last, pixels.
+    landmarks_xy : ndarray of shape (p, 2), float64
+        The same.
+    found_box_xyxy, found_landmarks_xy : ndarray, float64
+        When the detector found it last: what its box is carried along from.
+    velocity : ndarray of shape (2,), float64
+        Pixels a second.
+    look : ndarray of shape (176,), float64
+        By :func:`mien.faces.appearance.describe`, mean of the past.
+    score : float
+        How sure the detector was the last time, 0 to 1.
+    detections : int
+        How often the detector found it.
+    seen_s, detected_s : float
+        When it was last seen at all, and by the detector.
+    """
+
+    number: int
+    box_xyxy: Float
+    landmarks_xy: Float
+    found_box_xyxy: Float
+    found_landmarks_xy: Float
+    velocity: Float
+    look: Float
+    score: float
+    detections: int
+    seen_s: float
+    detected_s: float
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether it was found often enough to be believed."""
+        return self.detections >= CONFIRMED
+
+    @property
+    def side_px(self) -> float:
+        """Side of a square as large as its box, pixels."""
+        return max(1.0, math.sqrt(float(np.prod(self.box_xyxy[2:] - self.box_xyxy[:2]))))
+
+    def shift(self, time_s: float) -> Float:
+        """Return how far it is expected to have moved at a time, shape (2,), pixels."""
+        out_of_sight_s = max(0.0, time_s - self.seen_s)
+        return self.velocity * (-COAST_S * math.expm1(-out_of_sight_s / COAST_S))
+
+    def moved(self, box_xyxy: Float, landmarks_xy: Float, look: Float, time_s: float) -> Self:
+        """Return the track with where and how the face was seen at a time."""
+        passed = max(0.0, time_s - self.seen_s)
+        velocity = self.velocity
+        if passed > 0:
+            new = (_middle(box_xyxy) - _middle(self.box_xyxy)) / passed
+            velocity = velocity - math.expm1(-passed / VELOCITY_S) * (new - velocity)
+        mean = self.look
+        if correlation(look[None], mean[None])[0, 0] > ALIKE:
+            mean = mean - math.expm1(-passed / LOOK_S) * (look - mean)
+        return replace(
+            self, box_xyxy=box_xyxy, landmarks_xy=landmarks_xy, velocity=velocity, look=mean, seen_s=time_s
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values, from which :meth:`from_dict` makes the very same."""
+        return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Return the track of which these are the values."""
+        known: dict[str, Any] = {f.name: values[f.name] for f in fields(cls)}
+        for name, value in known.items():
+            if isinstance(value, list):
+                known[name] = np.array(value, np.float64)
+        return cls(**known)
 
 
 class Tracker:
-    """Gives faces that overlap from frame to frame the same number."""
+    """Gives the faces of each frame the numbers of their people.
 
-    def __init__(self) -> None:
-        self._boxes = np.empty((0, 4), np.float32)
-        self._ids = np.empty(0, np.int64)
+    A face has its number from the first frame on. Which detection is whose is decided for all together, by
+    how likely each pair is against a newcomer: how far the face is from where its motion would have taken
+    it, how its size changed, and how it looks.
+
+    Parameters
+    ----------
+    forget_s : float
+        A person who was not seen for so many seconds has left; who comes then is somebody new.
+
+    Raises
+    ------
+    ArgumentError
+        If a value is out of its range.
+    """
+
+    def __init__(self, *, forget_s: float = 3.0) -> None:
+        if not forget_s > 0:
+            raise bad_argument("forget_s", allowed="a positive number of seconds", given=forget_s)
+        self.forget_s = forget_s
+        self.tracks: tuple[Track, ...] = ()
         self._next = 0
+        self._time_s = 0.0
 
-    def update(self, faces: Faces, time_s: float, image: NDArray[np.uint8]) -> Faces:  # noqa: ARG002
-        """Return the faces with `track_id`."""
-        ids = np.full(len(faces), -1, np.int64)
-        shared = overlap(faces.box_xyxy, self._boxes)
-        while shared.size and shared.max() > 0.2:
-            i, j = np.unravel_index(shared.argmax(), shared.shape)
-            ids[i] = self._ids[j]
-            shared[i], shared[:, j] = 0, 0
-        new = np.flatnonzero(ids < 0)
-        ids[new] = np.arange(self._next, self._next + len(new))
-        self._next += len(new)
-        self._boxes, self._ids = faces.box_xyxy, ids
-        return replace(faces, track_id=ids)
+    @property
+    def in_sight(self) -> tuple[Track, ...]:
+        """Those that were seen in the last frame."""
+        return tuple(track for track in self.tracks if track.seen_s == self._time_s)
+
+    def update(
+        self, faces: Faces, time_s: float, image: NDArray[np.uint8], *, followed: Sequence[Track] = ()
+    ) -> Faces:
+        """Take what was detected in the next frame.
+
+        Parameters
+        ----------
+        faces : Faces
+            With five landmarks each.
+        time_s : float
+            Seconds; not before that of the last frame.
+        image : ndarray of shape (H, W, 3), uint8
+            The frame, RGB.
+        followed : sequence of Track
+            Tracks carried to this frame in another way (:mod:`mien.faces.follow`): those that no
+            detection belongs to are believed.
+
+        Returns
+        -------
+        Faces
+            In the order of their numbers; with `track_id`.
+        """
+        self._forget(time_s)
+        looks = describe(image, faces.landmarks_xy)
+        owner = assign(evidence(self.tracks, faces, looks, time_s))
+        box, points = faces.box_xyxy.astype(np.float64), faces.landmarks_xy.astype(np.float64)
+        seen: dict[int, Track] = {}
+        for i, j in enumerate(owner):
+            track = self._born(looks[i], box[i], points[i], time_s) if j < 0 else self.tracks[j]
+            moved = track.moved(box[i], points[i], looks[i], time_s)
+            seen[track.number] = replace(
+                moved,
+                found_box_xyxy=box[i],
+                found_landmarks_xy=points[i],
+                score=float(faces.score[i]),
+                detections=track.detections + 1,
+                detected_s=time_s,
+            )
+        seen = {track.number: track for track in followed} | seen
+        return self._keep(seen, time_s)
+
+    def carry(self, followed: Sequence[Track], time_s: float) -> Faces:
+        """Take a frame in which nothing was detected, but every face followed; return its faces."""
+        self._forget(time_s)
+        return self._keep({track.number: track for track in followed}, time_s)
+
+    def state(self) -> dict[str, Any]:
+        """Return all that is remembered, as plain values for JSON."""
+        return {
+            "next": self._next,
+            "time_s": self._time_s,
+            "tracks": [track.to_dict() for track in self.tracks],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state` returned."""
+        self._next = int(state["next"])
+        self._time_s = float(state["time_s"])
+        self.tracks = tuple(Track.from_dict(values) for values in state["tracks"])
+
+    def _forget(self, time_s: float) -> None:
+        self.tracks = tuple(
+            track
+            for track in self.tracks
+            if time_s - track.seen_s <= (self.forget_s if track.is_confirmed else TENTATIVE_S)
+        )
+
+    def _born(self, look: Float, box: Float, points: Float, time_s: float) -> Track:
+        self._next += 1
+        still = np.zeros(2)
+        return Track(self._next - 1, box, points, box, points, still, look, 0.0, 0, time_s, time_s)
+
+    def _keep(self, seen: dict[int, Track], time_s: float) -> Faces:
+        known = {track.number: track for track in self.tracks} | seen
+        self.tracks = tuple(known[number] for number in sorted(known))
+        self._time_s = time_s
+        return faces_of([seen[number] for number in sorted(seen)])
+
+
+def faces_of(tracks: Sequence[Track]) -> Faces:
+    """Return where the faces of tracks were last."""
+    if not tracks:
+        return Faces.empty()
+    return Faces(
+        np.array([track.box_xyxy for track in tracks], np.float32),
+        np.array([track.score for track in tracks], np.float32),
+        np.array([track.landmarks_xy for track in tracks], np.float32),
+        np.array([track.number for track in tracks], np.int64),
+    )
+
+
+def evidence(tracks: Sequence[Track], faces: Faces, looks: Float, time_s: float) -> Float:
+    """Return how much speaks for a face to be a track's, rather than a newcomer's.
+
+    Parameters
+    ----------
+    tracks : sequence of m Track
+    faces : Faces
+        n faces found at `time_s`.
+    looks : ndarray of shape (n, 176), float64
+        Of these faces.
+    time_s : float
+        Seconds.
+
+    Returns
+    -------
+    ndarray of shape (n, m), float64
+        Logarithm of how many times likelier.
+    """
+    if not tracks or not len(faces):
+        return np.empty((len(faces), len(tracks)))
+    box = faces.box_xyxy.astype(np.float64)
+    out_of_sight_s = np.array([time_s - track.seen_s for track in tracks])
+    expected = np.array([_middle(track.box_xyxy) + track.shift(time_s) for track in tracks])
+    side = np.array([track.side_px for track in tracks])
+    face_side = np.sqrt(np.maximum(1, (box[:, 2:] - box[:, :2]).prod(axis=1)))[:, None]
+    off = np.linalg.norm(_middle(box)[:, None] - expected, axis=2) / np.sqrt(side * face_side)
+    spread = STEP + DRIFT * out_of_sight_s
+    place = np.log(ROOM / (2 * np.pi * spread**2)) - 0.5 * (off / spread) ** 2
+    size = -0.5 * (np.log(face_side / side) / ZOOM) ** 2
+    stay = STAY * np.exp(-out_of_sight_s / STAY_S)
+    known = np.array([track.look for track in tracks])
+    motion: Float = np.maximum(place + np.maximum(size, JUMP), JUMP)
+    return motion + stay + same_person(looks, known)
+
+
+def assign(evidence: Float) -> NDArray[np.int64]:
+    """Choose for each face a track or none, so that the evidence of all together is largest.
+
+    Parameters
+    ----------
+    evidence : ndarray of shape (n, m), float64
+        Of :func:`evidence`; only pairs above zero are made.
+
+    Returns
+    -------
+    ndarray of shape (n,), int64
+        Column of each row's track; -1 for a newcomer. The assignment of Kuhn (1955), by scipy.
+    """
+    owner = np.full(len(evidence), -1, np.int64)
+    worth = np.maximum(evidence, 0)
+    if worth.any():
+        from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]  # ships no types
+
+        rows, columns = linear_sum_assignment(worth, maximize=True)
+        made = worth[rows, columns] > 0
+        owner[rows[made]] = columns[made]
+    return owner
+
+
+def _middle(box_xyxy: Float) -> Float:
+    return (box_xyxy[..., :2] + box_xyxy[..., 2:]) / 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +79,20 @@ class Smoother:
             person = self._follow(track, probability[i].astype(np.float64), time_s)
             smoothed[i], shown[i] = person.probability, person.shown
         return smoothed, shown
+
+    def state(self) -> dict[str, Any]:
+        """Return all that is remembered, as plain values for JSON."""
+        return {
+            str(track): [person.probability.tolist(), person.time_s, person.shown]
+            for track, person in self._people.items()
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state` returned."""
+        self._people = {
+            int(track): _Person(np.array(probability, np.float64), float(time_s), int(shown))
+            for track, (probability, time_s, shown) in state.items()
+        }
 
     def _follow(self, track: int, new: NDArray[np.float64], time_s: float) -> _Person:
         person = self._people.get(track)

@@ -1,0 +1,105 @@
+"""The last crops of each person, for models that look at how a face moves."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import bad_argument
+
+RATE_HZ = 25.0
+"""Crops a second, if nothing else is known: most films of faces have 24 to 30 frames a second."""
+
+Crops = NDArray[np.uint8]
+
+
+class Windows:
+    """Keeps the last crops of each track, at about the rate a sequence model learned from.
+
+    Parameters
+    ----------
+    frames : int
+        Length of a window, the present crop included.
+    rate_hz : float
+        Crops a second. Of faster films frames are left out; slower ones give what they have.
+    forget_s : float
+        A person who was not seen for so long starts anew, with a face that did not move.
+
+    Raises
+    ------
+    ArgumentError
+        If a value is out of its range.
+    """
+
+    def __init__(self, frames: int, *, rate_hz: float = RATE_HZ, forget_s: float = 1.0) -> None:
+        if frames < 1:
+            raise bad_argument("frames", allowed="a whole number from 1", given=frames)
+        if not rate_hz > 0:
+            raise bad_argument("rate_hz", allowed="a positive number of crops a second", given=rate_hz)
+        if not forget_s > 0:
+            raise bad_argument("forget_s", allowed="a positive number of seconds", given=forget_s)
+        self.frames = frames
+        self.rate_hz = rate_hz
+        self.forget_s = forget_s
+        self._kept: dict[int, list[tuple[float, Crops]]] = {}
+        self._seen_s: dict[int, float] = {}
+
+    def update(self, track_id: Sequence[int] | NDArray[np.int64], crops: Crops, time_s: float) -> Crops:
+        """Take the crops of one frame.
+
+        Parameters
+        ----------
+        track_id : sequence of n int
+        crops : ndarray of shape (n, S, S) or (n, S, S, 3), uint8
+        time_s : float
+            Seconds; not before that of the last call.
+
+        Returns
+        -------
+        ndarray of shape (n, t, S, S) or (n, t, S, S, 3), uint8
+            Of each face `frames` crops, oldest first and the present one last. What is not known yet is
+            the first crop that is, as of a face that did not move.
+        """
+        for track in [t for t, seen_s in self._seen_s.items() if time_s - seen_s > self.forget_s]:
+            del self._kept[track], self._seen_s[track]
+        windows = np.empty((len(crops), self.frames, *crops.shape[1:]), np.uint8)
+        for window, track, crop in zip(windows, map(int, track_id), crops, strict=True):
+            kept = self._kept.setdefault(track, [])
+            self._seen_s[track] = time_s
+            line = [*(old for _, old in kept), crop]
+            window[:] = np.stack([line[0]] * (self.frames - len(line)) + line)
+            # Half a step of a film of 30 a second is forgiven, so that 25 a second does not become 15.
+            if not kept or time_s - kept[-1][0] >= 1 / self.rate_hz - 1 / 60:
+                kept.append((time_s, crop.copy()))
+                del kept[: max(0, len(kept) - (self.frames - 1))]
+        return windows
+
+    def state(self) -> dict[str, Any]:
+        """Return all that is remembered, as plain values for JSON."""
+        return {
+            str(track): {
+                "seen_s": self._seen_s[track],
+                "crops": [[time_s, list(crop.shape), _text(crop)] for time_s, crop in kept],
+            }
+            for track, kept in self._kept.items()
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state` returned."""
+        self._seen_s = {int(track): float(one["seen_s"]) for track, one in state.items()}
+        self._kept = {
+            int(track): [(float(time_s), _crop(shape, text)) for time_s, shape, text in one["crops"]]
+            for track, one in state.items()
+        }
+
+
+def _text(crop: Crops) -> str:
+    return base64.b64encode(crop.tobytes()).decode("ascii")
+
+
+def _crop(shape: Sequence[int], text: str) -> Crops:
+    return np.frombuffer(base64.b64decode(text), np.uint8).reshape(shape)

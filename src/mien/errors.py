@@ -11,6 +11,7 @@
     │   └── DatasetError                     a labelled set whose layout is not the expected one
     ├── ModelError                           a model file that is no model, or not the right one
     ├── OutputError                          a result that cannot be written
+    ├── ServerError                          a server that cannot listen where it should
     ├── StoryError (also ValueError)         rules of a story that cannot be followed
     └── MissingExtraError (also ImportError) an optional part that is not installed
 """
@@ -61,6 +62,10 @@ class OutputError(MienError):
 
 class StoryError(MienError, ValueError):
     """Rules of a story that cannot be followed; the message says which, and where they stand."""
+
+
+class ServerError(MienError):
+    """A server that cannot listen at its address."""
 
 
 class MissingExtraError(MienError, ImportError):

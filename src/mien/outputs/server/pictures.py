@@ -1,0 +1,130 @@
+"""Pictures that strangers send: received in memory, up to a limit, and decoded with suspicion."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import ImageError
+from mien.outputs.server.guard import Refusal
+from mien.outputs.server.limits import Limits
+from mien.sources.headers import read_header
+from mien.sources.images import read_image
+from mien.sources.pixels import check_limit
+
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers
+    from starlette.requests import Request
+
+FORMATS = ("JPEG", "PNG", "WebP")
+"""What is decoded: what browsers and telephones send. The decoders of the others are seldom attacked in
+earnest, so their mistakes are seldom found."""
+
+MOST_FIELDS = 8
+"""Parts of a form beside the picture."""
+
+
+def decode(data: bytes, limits: Limits) -> NDArray[np.uint8]:
+    """Decode a picture, upright.
+
+    Parameters
+    ----------
+    data : bytes
+        A whole file.
+    limits : Limits
+
+    Returns
+    -------
+    ndarray of shape (H, W, 3), uint8
+        RGB.
+
+    Raises
+    ------
+    Refusal
+        413 if it has too many pixels; 415 if it is of no kind in :data:`FORMATS`; 422 if it is damaged.
+    """
+    if not data:
+        raise Refusal(422, "There is no picture in the request: it is empty.", reason="picture")
+    try:
+        header = read_header(io.BytesIO(data))
+    except ValueError as error:
+        raise Refusal(415, f"This is no picture that can be read: {error}.", reason="picture") from error
+    if header.format not in FORMATS:
+        sentence = f"The picture is a {header.format}; send a {', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
+        raise Refusal(415, sentence, reason="picture")
+    try:
+        check_limit("the picture", header.width, header.height, limits.pixels)
+    except ImageError as error:
+        raise Refusal(413, _capital(str(error)), reason="pixels") from error
+    try:
+        return read_image(data, max_pixels=limits.pixels)
+    except ImageError as error:
+        raise Refusal(422, _capital(str(error)), reason="picture") from error
+
+
+async def receive_picture(request: Request, limits: Limits) -> bytes:
+    """Receive the picture of a request: its body, or the one file of a form. It stays in memory.
+
+    Raises
+    ------
+    Refusal
+        408 if it does not arrive in time; 413 if it is too large; 422 if a form is damaged or has no file.
+    """
+    try:
+        async with asyncio.timeout(limits.upload_s):
+            body = await _receive(request, limits.upload_bytes)
+    except TimeoutError as error:
+        sentence = f"The picture did not arrive within {limits.upload_s:g} s."
+        raise Refusal(408, sentence, reason="slow") from error
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        return await _file_of(request.headers, body)
+    return body
+
+
+async def _receive(request: Request, most: int) -> bytes:
+    claimed = request.headers.get("content-length", "0")
+    if claimed.isdigit() and int(claimed) > most:
+        raise _too_large(most)
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > most:
+            raise _too_large(most)
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def _file_of(headers: Headers, body: bytes) -> bytes:
+    from starlette.formparsers import MultiPartException, MultiPartParser
+
+    async def once() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    parser = MultiPartParser(headers, once(), max_files=1, max_fields=MOST_FIELDS)
+    parser.spool_max_size = len(body) + 1  # nothing is written to disk
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        sentence = f"The form cannot be read: {error.message.rstrip('.')}."
+        raise Refusal(422, sentence, reason="form") from error
+    try:
+        for _, value in form.multi_items():
+            if not isinstance(value, str):
+                return bytes(await value.read())
+    finally:
+        await form.close()
+    raise Refusal(422, "The form has no file; send the picture as one.", reason="form")
+
+
+def _too_large(most: int) -> Refusal:
+    sentence = f"The picture is larger than {most / 1e6:g} MB; send a smaller one."
+    return Refusal(413, sentence, reason="bytes")
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]

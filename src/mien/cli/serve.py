@@ -1,0 +1,82 @@
+"""``mien serve``: readings of pictures and of the browser's camera, over HTTP and WebSocket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from mien.outputs.server import Limits
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; one that other machines reach needs a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 for any that is free.")] = 8765,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="MIEN_TOKEN", help="What clients must send; better set in the environment."),
+    ] = None,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Another web page's origin that may use it, as https://example.org."),
+    ] = None,
+    name: Annotated[
+        list[str] | None, typer.Option(help="A name, without port, that the server may be called by.")
+    ] = None,
+    emotions: Annotated[
+        str | None, typer.Option(help="Only these, e.g. anger,fear,calm; renormalised.")
+    ] = None,
+    unsure: Annotated[float, typer.Option(min=0, max=1, help="Below this probability say 'unsure'.")] = 0.0,
+    model: Annotated[str, typer.Option(help="Name (see 'mien models') or ONNX file.")] = "default",
+    labels: Annotated[str | None, typer.Option(help="Label set of the model: ferplus8 or ekman7.")] = None,
+    detector: Annotated[str, typer.Option(help="Name or ONNX file.")] = "default",
+    min_face: Annotated[
+        float | None, typer.Option(min=1, help="Height in pixels of the smallest face wanted.")
+    ] = None,
+    threads: Annotated[
+        int, typer.Option(min=1, help="Processor threads of each network; several pictures run side by side.")
+    ] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Pictures that are decoded and searched at once.")] = 4,
+    max_mb: Annotated[float, typer.Option(help="Largest upload, million bytes.")] = 10.0,
+    max_megapixels: Annotated[float, typer.Option(help="Largest picture, million pixels.")] = 25.0,
+    rate: Annotated[float, typer.Option(help="Requests per second of one client; 0 for no limit.")] = 60.0,
+) -> None:
+    """Serve an API that reads pictures: POST /v1/analyze, WebSocket /v1/watch, /health, /metrics.
+
+    Nothing that is sent is kept or logged. The description of the API is at /openapi.json.
+    """
+    from mien.analyzer import Analyzer
+    from mien.outputs.server import Server, create_app
+    from mien.outputs.server.running import check_host
+
+    check_host(host, token)
+    limits = _limits(workers=workers, max_mb=max_mb, max_megapixels=max_megapixels, rate=rate)
+    analyzer = Analyzer(
+        detector,
+        model,
+        emotions=None if emotions is None else emotions.split(","),
+        labels=labels,
+        unsure=unsure,
+        min_face=min_face,
+        threads=threads,
+    )
+    app = create_app(analyzer, token=token, limits=limits, hosts=name or (), origins=origin or ())
+    server = Server(app, host, port, token=token)
+    typer.echo(f"mien serves at {server.url} (Ctrl-C ends it)")
+    server.run()
+
+
+def _limits(*, workers: int, max_mb: float, max_megapixels: float, rate: float) -> Limits:
+    from mien.outputs.server import Limits
+
+    usual = Limits()
+    return Limits(
+        workers=workers,
+        upload_bytes=round(max_mb * 1e6),
+        pixels=round(max_megapixels * 1e6),
+        requests_per_s=rate or float("inf"),
+        burst=max(usual.burst, round(2 * rate)),
+    )

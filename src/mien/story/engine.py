@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mien.errors import StoryError, bad_argument, unknown_name
@@ -142,6 +143,8 @@ class Story:
         Each person's rest is learned for so long, and emotions are taken relative to it; 0 takes them as
         they are (see :class:`mien.story.Baseline`). Until then no rule on emotions applies to the person.
     title : str
+    folder : path, optional
+        Where the clips lie.
 
     Raises
     ------
@@ -165,10 +168,12 @@ class Story:
         face: str = "salient",
         baseline_s: float = 0.0,
         title: str = "",
+        folder: str | Path | None = None,
     ) -> None:
         if face not in FACES:
             raise bad_argument("face", allowed=f"one of {', '.join(FACES)}", given=face)
         self.title = title
+        self.folder = None if folder is None else Path(folder)
         self.face = face
         self.baseline_s = baseline_s
         self.scenes = _by_name(scenes)
@@ -190,6 +195,21 @@ class Story:
         """The scene that the salient face's story is in."""
         way = self._ways.get(None)
         return self.start if way is None else way.scene.name
+
+    def clips(self) -> dict[str, Path]:
+        """Return the files of the clips by the names that decisions give them.
+
+        Raises
+        ------
+        StoryError
+            If one of them is not there.
+        """
+        folder = Path() if self.folder is None else self.folder
+        found = {scene.clip: folder / scene.clip for scene in self.scenes.values() if scene.clip is not None}
+        for scene in self.scenes.values():
+            if scene.clip is not None and not found[scene.clip].is_file():
+                raise StoryError(f"scene {scene.name!r}: there is no clip {found[scene.clip]}.")
+        return found
 
     def progress(self) -> dict[str, Any]:
         """Return how far each rule is, as plain values for JSON.

@@ -96,6 +96,7 @@ class _Reader:
                 face=table.get("face", "salient"),
                 baseline_s=seconds,
                 title=table.get("title", ""),
+                folder=self.path.parent,
             )
         except ArgumentError as error:
             if baseline_s is not None:

@@ -22,6 +22,7 @@ from mien.cli.detector import evaluate_detector, train_detector
 from mien.cli.evaluate import evaluate
 from mien.cli.landmarks import train_landmarks
 from mien.cli.models import models
+from mien.cli.report import report
 from mien.cli.serve import serve
 from mien.cli.train import train
 from mien.errors import MienError
@@ -36,7 +37,7 @@ app = typer.Typer(
         "not what a person feels."
     ),
 )
-for command in (analyze, demo, models, evaluate, train, compare, audit, serve):
+for command in (analyze, demo, models, evaluate, train, compare, audit, serve, report):
     app.command()(command)
 app.command("train-detector")(train_detector)
 app.command("evaluate-detector")(evaluate_detector)

@@ -33,7 +33,7 @@ _NAMED_FROM = 0.09
 """A part of a bar smaller than this has no room for its number."""
 
 
-class _Chart:
+class Chart:
     """What all charts share: they draw into any axes, or into a figure of their own, and are saved."""
 
     ax_: Axes
@@ -87,7 +87,7 @@ class _Chart:
 
 
 @dataclass(frozen=True, eq=False)
-class ProbabilityChart(_Chart):
+class ProbabilityChart(Chart):
     """The probabilities of every face: bars for one face, a divided bar for each of several.
 
     Parameters
@@ -127,7 +127,7 @@ class ProbabilityChart(_Chart):
         ax.set_xlim(0, 1)
         _as_percent(ax.xaxis)
         ax.set_xlabel("probability of the displayed expression", color=_INK)
-        _plain(ax, self.title)
+        tidy(ax, self.title)
 
     def _draw_one(self, ax: Axes) -> None:
         order = np.argsort(self.probability[0], kind="stable")
@@ -175,7 +175,7 @@ class ProbabilityChart(_Chart):
 
 
 @dataclass(frozen=True, eq=False)
-class ConfusionPlot(_Chart):
+class ConfusionPlot(Chart):
     """Which expression was taken for which: rows are the labels, columns the answers.
 
     Parameters
@@ -230,11 +230,11 @@ class ConfusionPlot(_Chart):
         ax.set_yticks(range(k), rows)
         ax.set_xlabel("read as", color=_INK)
         ax.set_ylabel("labelled (pictures)", color=_INK)
-        _plain(ax, self.title)
+        tidy(ax, self.title)
 
 
 @dataclass(frozen=True, eq=False)
-class ReliabilityPlot(_Chart):
+class ReliabilityPlot(Chart):
     """Whether probabilities can be believed: how often answers of a confidence are right.
 
     Parameters
@@ -296,10 +296,11 @@ class ReliabilityPlot(_Chart):
         words = f"calibration error {self.ece:.1%}\n{int(self.count.sum()):,} answers"
         ax.text(0.97, 0.05, words, ha="right", va="bottom", color=_INK, transform=ax.transAxes)
         ax.legend(loc="upper left", frameon=False)
-        _plain(ax, self.title)
+        tidy(ax, self.title)
 
 
-def _plain(ax: Axes, title: str) -> None:
+def tidy(ax: Axes, title: str) -> None:
+    """Give axes the quiet look of all charts, and a title at the left."""
     for side in ("top", "right", "left"):
         ax.spines[side].set_visible(False)
     ax.spines["bottom"].set_color(_FAINT)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import ImageError
+from mien.outputs.server.forms import file_of_form
 from mien.outputs.server.guard import Refusal
 from mien.outputs.server.limits import Limits
 from mien.sources.headers import read_header
@@ -18,15 +18,11 @@ from mien.sources.images import read_image
 from mien.sources.pixels import check_limit
 
 if TYPE_CHECKING:
-    from starlette.datastructures import Headers
     from starlette.requests import Request
 
 FORMATS = ("JPEG", "PNG", "WebP")
 """What is decoded: what browsers and telephones send. The decoders of the others are seldom attacked in
 earnest, so their mistakes are seldom found."""
-
-MOST_FIELDS = 8
-"""Parts of a form beside the picture."""
 
 
 def decode(data: bytes, limits: Limits) -> NDArray[np.uint8]:
@@ -81,9 +77,8 @@ async def receive_picture(request: Request, limits: Limits) -> bytes:
     except TimeoutError as error:
         sentence = f"The picture did not arrive within {limits.upload_s:g} s."
         raise Refusal(408, sentence, reason="slow") from error
-    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        return await _file_of(request.headers, body)
-    return body
+    kind = request.headers.get("content-type", "")
+    return file_of_form(kind, body) if kind.lower().startswith("multipart/form-data") else body
 
 
 async def _receive(request: Request, most: int) -> bytes:
@@ -97,28 +92,6 @@ async def _receive(request: Request, most: int) -> bytes:
             raise _too_large(most)
         parts.append(part)
     return b"".join(parts)
-
-
-async def _file_of(headers: Headers, body: bytes) -> bytes:
-    from starlette.formparsers import MultiPartException, MultiPartParser
-
-    async def once() -> AsyncGenerator[bytes, None]:
-        yield body
-
-    parser = MultiPartParser(headers, once(), max_files=1, max_fields=MOST_FIELDS)
-    parser.spool_max_size = len(body) + 1  # nothing is written to disk
-    try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        sentence = f"The form cannot be read: {error.message.rstrip('.')}."
-        raise Refusal(422, sentence, reason="form") from error
-    try:
-        for _, value in form.multi_items():
-            if not isinstance(value, str):
-                return bytes(await value.read())
-    finally:
-        await form.close()
-    raise Refusal(422, "The form has no file; send the picture as one.", reason="form")
 
 
 def _too_large(most: int) -> Refusal:

@@ -40,6 +40,7 @@ logger = logging.getLogger("mien.server")
 class _Picture:
     data: bytes
     index: int
+    time_s: float
     came_s: float
 
 
@@ -60,17 +61,22 @@ class Watching:
         self._watcher = service.analyzer.watch()
         self._newest: _Picture | None = None
         self._something = asyncio.Event()
-        self._over = False
         self._came = 0
         self._dropped = 0
-        self._first_s = 0.0
+        self._first_s: float | None = None
 
     async def run(self) -> None:
         """Talk until the client goes, or is silent for too long."""
         await self._say(self._hello())
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._listen())
-            tasks.create_task(self._answer())
+        tasks = {asyncio.create_task(self._listen()), asyncio.create_task(self._answer())}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            task.result()
 
     def _hello(self) -> dict[str, Any]:
         limits = self._service.limits
@@ -85,21 +91,17 @@ class Watching:
         }
 
     async def _listen(self) -> None:
+        idle_s = self._service.limits.idle_s
         try:
             while True:
-                async with asyncio.timeout(self._service.limits.idle_s):
+                async with asyncio.timeout(idle_s):
                     message = await self._socket.receive()
                 if message["type"] == "websocket.disconnect":
                     return
                 await self._take(message)
         except TimeoutError:
-            await self._complain(
-                f"Nothing came for {self._service.limits.idle_s:g} s: the connection is closed."
-            )
+            await self._complain(f"Nothing came for {idle_s:g} s: the connection is closed.")
             await self._socket.close(1000, "idle")
-        finally:
-            self._over = True
-            self._something.set()
 
     async def _take(self, message: Mapping[str, Any]) -> None:
         data = message.get("bytes")
@@ -112,12 +114,11 @@ class Watching:
             most = self._service.limits.upload_bytes / 1e6
             await self._complain(f"The picture is larger than {most:g} MB; send a smaller one.", index)
             return
-        if index == 0 or not self._first_s:
-            self._first_s = now
+        self._first_s = now if self._first_s is None else self._first_s
         if self._newest is not None:
             self._dropped += 1
             self._service.metrics.count("mien_frames_dropped_total")
-        self._newest = _Picture(data, index, now)
+        self._newest = _Picture(data, index, now - self._first_s, now)
         self._something.set()
 
     async def _obey(self, text: str) -> None:
@@ -139,8 +140,6 @@ class Watching:
         while True:
             await self._something.wait()
             self._something.clear()
-            if self._over:
-                return
             picture, self._newest = self._newest, None
             if picture is not None:
                 await self._read(picture)
@@ -151,7 +150,7 @@ class Watching:
                 picture.data,
                 self._watcher,
                 index=picture.index,
-                time_s=picture.came_s - self._first_s,
+                time_s=picture.time_s,
                 captured_s=picture.came_s,
             )
         except (MienError, Refusal) as error:
@@ -166,7 +165,7 @@ class Watching:
             {
                 "type": "readings",
                 "frame": picture.index,
-                "time_s": round(picture.came_s - self._first_s, 6),
+                "time_s": round(picture.time_s, 6),
                 "latency_s": round(time.monotonic() - picture.came_s, 6),
                 "dropped": self._dropped,
                 **readings_json(readings),
@@ -178,17 +177,14 @@ class Watching:
         await self._say({"type": "error", **where, "error": sentence})
 
     async def _say(self, message: Mapping[str, Any]) -> None:
-        """Send, unless the client went; one that does not read what it is sent is let go."""
+        """Send; a client that went, or does not read what it is sent, ends the conversation."""
         from starlette.websockets import WebSocketDisconnect
 
-        if self._over:
-            return
         try:
             async with asyncio.timeout(self._service.limits.upload_s):
                 await self._socket.send_text(json.dumps(message, allow_nan=False))
-        except (WebSocketDisconnect, TimeoutError):
-            self._over = True
-            self._something.set()
+        except TimeoutError as error:
+            raise WebSocketDisconnect(1006, "The client does not read.") from error
 
 
 def _parsed(text: str) -> dict[str, Any]:

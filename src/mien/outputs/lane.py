@@ -172,10 +172,12 @@ class Lane:
 
     def _work(self) -> None:
         while (item := self._next()) is not None:
+            last = self._ending
             try:
                 self._deliver(item)
             except Exception as error:  # noqa: BLE001  # whatever a receiver's package raises is reported here
-                if not self._failed(item, error):
+                self._failed(item, error)
+                if last:  # it was tried once more at the end
                     break
             else:
                 self._succeeded()
@@ -206,8 +208,8 @@ class Lane:
         if failures:
             self._report(f"{self.output.name} works again" + (f"; {lost} frames were lost." if lost else "."))
 
-    def _failed(self, item: Item, error: Exception) -> bool:
-        """Report and pause; return whether to go on."""
+    def _failed(self, item: Item, error: Exception) -> None:
+        """Report, and pause before the next try."""
         pause = min(self._first_pause_s * 2 ** min(self._failures, 16), self._longest_pause_s)
         sentence = str(error).strip() or type(error).__name__
         with self._changed:
@@ -223,7 +225,7 @@ class Lane:
         if not self.output.keep:
             self._close()
         with self._changed:
-            return not self._changed.wait_for(lambda: self._ending, timeout=pause)
+            self._changed.wait_for(lambda: self._ending, timeout=pause)
 
     def _close(self) -> None:
         """Close a live receiver, which is opened anew for the next frame."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +14,24 @@ from mien.errors import SourceError, bad_argument
 from mien.sources.frame import Frame, Source
 from mien.sources.images import IMAGE_SUFFIXES, ImageFiles, natural_key, not_found
 from mien.sources.pixels import MAX_PIXELS, check_array, is_pil_image
+from mien.sources.video import VideoFile, is_film
 
-__all__ = ["Frame", "Source", "open_source"]
+__all__ = ["Frame", "Source", "find_film", "open_source"]
 
 ErrorHandler = Callable[[SourceError], None]
 
 
 def open_source(spec: Any, *, on_error: ErrorHandler | None = None, max_pixels: float = MAX_PIXELS) -> Source:
-    """Open pictures for reading, wherever they are.
+    """Open pictures or a film for reading, wherever they are.
 
     Parameters
     ----------
     spec : path, str, bytes, ndarray, PIL.Image.Image, Source, or a list of these
-        A file; a folder (with its sub-folders, in the order in which people sort names; hidden files and
-        files that are not named like pictures are left out); a pattern ("photos/*.jpg", "**" for any
-        depth); the content of a file; an array of shape (H, W), (H, W, 3) or (H, W, 4), uint8 or uint16,
-        RGB; a PIL picture. Whatever is a source already is returned as it is.
+        A picture's file; a folder (with its sub-folders, in the order in which people sort names; hidden
+        files and files that are not named like pictures are left out); a pattern ("photos/*.jpg", "**" for
+        any depth); the content of a file; an array of shape (H, W), (H, W, 3) or (H, W, 4), uint8 or
+        uint16, RGB; a PIL picture. Or one film, by the name or the first bytes of its file; to read a part
+        of it see :class:`mien.sources.video.VideoFile`. Whatever is a source already is returned as it is.
     on_error : callable, optional
         Called with every SourceError, at opening (a missing path, a folder without pictures) and while
         reading (a file that is no picture); the reading goes on with the next one. By default the first
@@ -40,16 +42,16 @@ def open_source(spec: Any, *, on_error: ErrorHandler | None = None, max_pixels: 
     Returns
     -------
     Source
-        Of still pictures, with ``len()``.
+        Of still pictures, with ``len()``; or a :class:`mien.sources.video.VideoFile`.
 
     Raises
     ------
     SourceNotFoundError
         If a path or pattern leads to nothing.
     SourceError
-        If a folder or pattern has no pictures, or a folder cannot be listed.
+        If a folder or pattern has no pictures, a folder cannot be listed, or a film cannot be read.
     ArgumentError
-        If `spec`, or an element of it, is none of the above.
+        If `spec`, or an element of it, is none of the above, or a film is not alone.
 
     Examples
     --------
@@ -60,8 +62,18 @@ def open_source(spec: Any, *, on_error: ErrorHandler | None = None, max_pixels: 
     """
     if isinstance(spec, Source) and not hasattr(spec, "read"):
         return spec
+    specs = list(spec) if isinstance(spec, (list, tuple)) else [spec]
+    film = find_film(specs)
+    if film is not None:
+        try:
+            return VideoFile(film, on_error=on_error, max_pixels=max_pixels)
+        except SourceError as error:
+            if on_error is None:
+                raise
+            on_error(error)
+            return ImageFiles([])
     items: list[object] = []
-    for one in spec if isinstance(spec, (list, tuple)) else [spec]:
+    for one in specs:
         try:
             items += _expand(one, on_error)
         except SourceError as error:
@@ -69,6 +81,38 @@ def open_source(spec: Any, *, on_error: ErrorHandler | None = None, max_pixels: 
                 raise
             on_error(error)
     return ImageFiles(items, on_error=on_error, max_pixels=max_pixels)
+
+
+def find_film(specs: Sequence[object]) -> Path | None:
+    """Return the film that is meant by what a user named, or None if that is pictures.
+
+    Raises
+    ------
+    ArgumentError
+        If there are several films, or a film and something else.
+    """
+    films = [film for one in specs for film in _films(one)]
+    if films and (len(films) > 1 or len(specs) > 1):
+        given = f"{len(specs)} things, among them {films[0]}" if len(specs) > 1 else f"{len(films)} films"
+        raise bad_argument(
+            "source", allowed="pictures, or one film by itself: its times are its own", given=given
+        )
+    return films[0] if films else None
+
+
+def _films(spec: object) -> list[Path]:
+    """Return the films among the files that one element of a spec names; folders are for pictures."""
+    if not isinstance(spec, (str, os.PathLike)) or not str(spec):
+        return []
+    path = Path(spec).expanduser()
+    try:
+        if path.exists() or not glob.has_magic(str(path)):
+            return [path] if is_film(path) else []
+    except (OSError, ValueError):
+        return []  # a name that is not allowed: who opens it will say so
+    matches = [Path(name) for name in glob.glob(str(path), recursive=True)]
+    films = [match for match in matches if is_film(match)]
+    return films if len(films) == sum(match.is_file() for match in matches) else []
 
 
 def _expand(spec: object, on_error: ErrorHandler | None) -> list[object]:

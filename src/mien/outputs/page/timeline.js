@@ -3,6 +3,7 @@
 const SPAN_S = 60;
 const STEP_S = 0.1; // so many samples a second are enough for a line of this width, and memory stays small
 const LANES = 5;
+const AWAY_S = 1;
 
 export class Timeline {
   constructor(canvas, calm) {
@@ -32,8 +33,8 @@ export class Timeline {
       while (lane.samples.length && now - lane.samples[0].at > SPAN_S) lane.samples.shift();
       if (!lane.samples.length) this.lanes.delete(track);
     }
-    const scale = devicePixelRatio || 1;
     const { clientWidth: width, clientHeight: height } = this.canvas;
+    const scale = (devicePixelRatio * this.canvas.getBoundingClientRect().width) / Math.max(width, 1); // zoomed, too
     if (this.canvas.width !== Math.round(width * scale)) this.canvas.width = Math.round(width * scale);
     if (this.canvas.height !== Math.round(height * scale)) this.canvas.height = Math.round(height * scale);
     const pen = this.canvas.getContext("2d");
@@ -51,6 +52,7 @@ export class Timeline {
     const left = 46;
     pen.fillStyle = "#6c6f7a";
     pen.strokeStyle = "#1b1d24";
+    pen.lineWidth = 1;
     pen.textBaseline = "bottom";
     for (let s = 0; s <= SPAN_S; s += 10) {
       const x = Math.round(width - ((width - left) * s) / SPAN_S) + (s ? 0.5 : -0.5);
@@ -69,17 +71,22 @@ export class Timeline {
     const base = top + high;
     pen.fillStyle = "#1b1d24";
     pen.fillRect(left, base, width - left, 1);
-    for (let i = 0; i < samples.length; i++) {
-      const one = samples[i];
-      const next = samples[i + 1]?.at ?? one.at + STEP_S;
-      const from = x(one.at);
-      const until = next - one.at > 1 ? x(one.at + STEP_S) : x(next);
-      const tall = Math.max(1.5, high * one.share);
-      pen.globalAlpha = 0.42;
-      pen.fillStyle = colours[one.emotion] ?? "#8c8c8c";
-      pen.fillRect(from, base - tall, until - from + 0.4, tall);
+    for (const run of runs(samples)) {
+      const tone = colours[run.emotion] ?? "#8c8c8c";
+      const points = run.points.map(([at, share]) => [x(at), base - Math.max(1.5, high * share)]);
+      pen.beginPath();
+      for (const point of points) pen.lineTo(...point);
+      pen.lineTo(points.at(-1)[0], base);
+      pen.lineTo(points[0][0], base);
+      pen.globalAlpha = 0.38;
+      pen.fillStyle = tone;
+      pen.fill();
+      pen.beginPath();
+      for (const point of points) pen.lineTo(...point);
       pen.globalAlpha = 1;
-      pen.fillRect(from, base - tall, until - from + 0.4, 2);
+      pen.strokeStyle = tone;
+      pen.lineWidth = 2;
+      pen.stroke();
     }
     pen.fillStyle = who;
     pen.beginPath();
@@ -90,4 +97,15 @@ export class Timeline {
     pen.textBaseline = "middle";
     pen.fillText(`#${track}`, 15, base - Math.min(8, high / 2) + 0.5);
   }
+}
+
+function runs(samples) { // stretches of one expression; where somebody was away there is a gap
+  const found = [];
+  let run = null;
+  for (const { at, emotion, share } of samples) {
+    const gap = run ? at - run.points.at(-1)[0] : Infinity;
+    if (run && gap <= AWAY_S) run.points.push([at, share]);
+    if (!run || gap > AWAY_S || emotion !== run.emotion) found.push((run = { emotion, points: [[at, share]] }));
+  }
+  return found;
 }

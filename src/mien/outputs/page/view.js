@@ -4,6 +4,8 @@ export const PEOPLE = ["#78d2c4", "#f2a65a", "#b8a1f7", "#f08aa8", "#a3c96f", "#
 const MANY = 3; // from so many people on, cards are small
 const MOST_CARDS = 8;
 const LINGER_MS = 1500;
+const MOST_CUT = 1.4; // to fill a screen the picture is enlarged by this at most beyond what fits: nobody is cut off
+const SMALL_PX = 520;
 
 const percent = (share) => `${Math.round(share * 100)} %`;
 
@@ -53,12 +55,16 @@ export class View {
     const [width, height] = this.size;
     const film = this.root.dataset.film === "yes";
     const all = [this.stage.clientWidth / width, this.stage.clientHeight / height];
-    let scale = this.root.dataset.view === "stage" && !film ? Math.max(...all) : Math.min(...all);
+    let scale = Math.min(...all);
+    if (this.root.dataset.view === "stage") scale = Math.min(Math.max(...all), scale * MOST_CUT);
     if (film) scale = Math.min(...all) * 0.24;
     const [w, h] = [width * scale, height * scale];
     Object.assign(this.picture.style, {
       width: `${w}px`, height: `${h}px`, left: `${(this.stage.clientWidth - w) / 2}px`, top: `${(this.stage.clientHeight - h) / 2}px`,
     });
+    this.stage.style.setProperty("--ratio", `${width} / ${height}`);
+    this.root.dataset.small = w < SMALL_PX ? "yes" : "no";
+    this.tagWidth = w < SMALL_PX ? 95 : 170;
     this.scale = scale;
     this.edge = {
       left: Math.max(0, (w - this.stage.clientWidth) / 2), right: Math.min(w, (w + this.stage.clientWidth) / 2),
@@ -164,7 +170,7 @@ export class View {
     one.box.style.height = `${h.toFixed(1)}px`;
     one.box.dataset.box = [left, top, right, bottom].map((v) => Math.round(v)).join(" ");
     one.box.classList.toggle("low", y + h + 44 > this.edge.bottom && y - 44 > this.edge.top);
-    one.box.classList.toggle("far", x + 220 > this.edge.right && x + w - 220 > this.edge.left);
+    one.box.classList.toggle("far", x + this.tagWidth > this.edge.right && x + w - this.tagWidth > this.edge.left);
   }
 
   forget(track) {

@@ -25,7 +25,7 @@ def report(
     from mien.outputs.files import check_target, write_file
     from mien.outputs.film_report import write_film_report
 
-    page = out or table.with_name(f"{table.name.removesuffix('.part').partition('.')[0]}_report.html")
+    page = out or table.with_name(f"{Path(table.name.removesuffix('.part')).stem}_report.html")
     for target, name in ((page, "--out"), (json_file, "--json")):
         if target is not None and target.resolve() == table.resolve():
             raise bad_argument(name, allowed="another file than the table itself", given=str(target))

@@ -82,10 +82,10 @@ def _overview(page: Page, summary: Summary) -> None:
     long = [person for person in summary.people if person.seen_s >= _AT_ONCE_S]
     gaps = sum(end - start for start, end in summary.gaps_s)
     without = summary.without_face_s / summary.covered_s if summary.covered_s else 0.0
-    rate = 1 / summary.step_s if summary.step_s else float("nan")
+    rate = f", usually {1 / summary.step_s:.4g} each second" if summary.step_s else ""
     rows = [
         ("length", f"{clock(summary.end_s - summary.start_s)} (from {clock(summary.start_s)})"),
-        ("frames read", f"{summary.frames:,}, usually {rate:.4g} each second"),
+        ("frames read", f"{summary.frames:,}{rate}"),
         ("people", f"{len(summary.people)}, of whom {len(long)} were seen for {_AT_ONCE_S:g} s or longer"),
         ("without a face", f"{clock(summary.without_face_s)} ({without:.1%})"),
         ("gaps without frames", f"{len(summary.gaps_s)}, together {clock(gaps)}"),
@@ -131,7 +131,7 @@ def _changes(page: Page, summary: Summary) -> None:
     for person in summary.people[:MOST_CHANGES]:
         if person.changes.any():
             per_minute = person.changes.sum() / max(person.seen_s, 1e-9) * 60
-            words = f"Person {person.track}: {person.changes.sum():,} changes, {per_minute:.1f} a minute"
+            words = f"Person {person.track} ({per_minute:.1f} changes a minute)"
             _matrix(page, summary, person.changes, words)
 
 

@@ -118,9 +118,7 @@ def _read(file: Path) -> pd.DataFrame:
         return _read_lines(file, whole)
     data = file.read_bytes()
     data = data if whole else data[: data.rfind(b"\n") + 1]
-    return (
-        pd.read_csv(io.BytesIO(data), usecols=_is_wanted, skipinitialspace=True) if data else pd.DataFrame()
-    )
+    return pd.read_csv(io.BytesIO(data), usecols=_is_wanted, skipinitialspace=True) if data else _nothing()
 
 
 def _read_lines(file: Path, whole: bool) -> pd.DataFrame:
@@ -131,10 +129,21 @@ def _read_lines(file: Path, whole: bool) -> pd.DataFrame:
         while some := list(islice(lines, _LINES_AT_ONCE)):
             if not whole and not some[-1].endswith("\n"):
                 del some[-1]
+            if not some:
+                break
             rows = [json.loads(line) for line in some]
-            names = list(filter(_is_wanted, rows[0])) if rows else []
+            if not all(isinstance(row, dict) for row in rows):
+                raise ValueError("a line is no JSON object")
+            names = list(filter(_is_wanted, rows[0]))
             pieces.append(pd.DataFrame({name: [row.get(name) for row in rows] for name in names}))
-    return pd.concat(pieces, ignore_index=True) if pieces else pd.DataFrame()
+    return pd.concat(pieces, ignore_index=True) if pieces else _nothing()
+
+
+def _nothing() -> pd.DataFrame:
+    """Return the table of a file that is empty."""
+    import pandas as pd
+
+    return pd.DataFrame(columns=list(_NEEDED))
 
 
 def _is_wanted(name: Any) -> bool:
@@ -155,7 +164,7 @@ def _checked(table: pd.DataFrame, name: str) -> FilmTable:
                 "written without --columns."
             )
     missing = [column for column in _NEEDED if column not in columns]
-    if missing and len(columns):
+    if missing:
         raise SourceError(f"{name} is no table of readings: it has no column {', '.join(missing)}.")
     if not len(table):
         raise SourceError(f"{name} has no rows.")

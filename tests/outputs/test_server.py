@@ -16,6 +16,7 @@ pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 
 from calling import FORM_TYPE, WaitingDetector, call, fake_analyzer, form, picture
+from fastapi import APIRouter
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -27,21 +28,44 @@ from mien.testing import make_faces
 
 FREE = Limits(requests_per_s=float("inf"))
 TOKEN = "a token that is long"
+PAGE = APIRouter()
+
+
+def reading_threads():
+    return sum(thread.name.startswith("mien-") for thread in threading.enumerate())
+
+
+@pytest.fixture(scope="module")
+def shared():
+    """Return a function that returns the port of a server with these options, started once for all tests."""
+    ports = {}
+    with ExitStack() as servers:
+
+        def start(**options):
+            options.setdefault("limits", FREE)
+            key = repr(sorted(options.items()))
+            if key not in ports:
+                app = create_app(fake_analyzer(), **options)
+                ports[key] = servers.enter_context(Server(app, port=0, token=options.get("token"))).port
+            return ports[key]
+
+        yield start
+    assert reading_threads() == 0
 
 
 @pytest.fixture
 def serve():
-    """Return a function that starts a server with the options of create_app and returns its port."""
+    """Return a function that starts a server for one test and returns its port."""
+    before = reading_threads()
     with ExitStack() as servers:
 
         def start(analyzer=None, **options):
             options.setdefault("limits", FREE)
-            app = create_app(analyzer or fake_analyzer(), **options)
+            start.app = app = create_app(analyzer or fake_analyzer(), **options)
             return servers.enter_context(Server(app, port=0, token=options.get("token"))).port
 
         yield start
-    left = [thread.name for thread in threading.enumerate() if thread.name.startswith("mien-")]
-    assert left == []
+    assert reading_threads() == before
 
 
 @pytest.fixture
@@ -69,11 +93,11 @@ def metric(port, name, **headers):
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
 @pytest.mark.parametrize("kind", ["image/jpeg", "application/octet-stream", "text/plain", None, "form"])
-def test_a_picture_is_read_however_it_is_sent(serve, suffix, kind):
+def test_a_picture_is_read_however_it_is_sent(shared, suffix, kind):
     data = picture(suffix)
     body = form(data) if kind == "form" else data
     headers = {"Content_Type": FORM_TYPE if kind == "form" else kind} if kind else {}
-    answer = call(serve(), "POST", "/v1/analyze", body, **headers)
+    answer = call(shared(), "POST", "/v1/analyze", body, **headers)
     assert answer.status == 200, answer
     found = PictureAnswer.model_validate(answer.json, strict=False)
     assert set(answer.json) == set(PictureAnswer.model_fields)
@@ -99,8 +123,8 @@ def test_a_picture_without_a_face_is_an_answer(serve):
     assert (answer.status, answer.json["faces"]) == (200, [])
 
 
-def test_options_are_of_one_request(serve):
-    port = serve()
+def test_options_are_of_one_request(shared):
+    port = shared()
     chosen = call(port, "POST", "/v1/analyze?emotions=anger,%20calm&unsure=0.99", picture()).json["faces"]
     assert [face["emotion"] for face in chosen] == ["unsure", "unsure"]
     assert [set(face["probability"]) for face in chosen] == [{"anger", "neutral"}] * 2
@@ -118,8 +142,8 @@ def test_options_are_of_one_request(serve):
         ("unsure=much", "unsure: input should be a valid number"),
     ],
 )
-def test_wrong_options(serve, query, words):
-    answer = call(serve(), "POST", f"/v1/analyze?{query}", picture())
+def test_wrong_options(shared, query, words):
+    answer = call(shared(), "POST", f"/v1/analyze?{query}", picture())
     assert answer.status == 400
     assert words in answer.error
 
@@ -150,14 +174,14 @@ def huge_png():
         (form(picture())[:200], FORM_TYPE, 422, "it is cut off"),
         (form(b"x")[:-20] * 20, FORM_TYPE, 422, "The form cannot be read"),
         (b"no form", FORM_TYPE, 422, "The form cannot be read"),
-        (form(b"x", file="x" * 5000), FORM_TYPE, 422, "headers of a part are too long"),
+        (form(b"x", file="x" * 5000), FORM_TYPE, 422, "The form cannot be read"),
         (form(b"x", file="")[:-16] * 17, FORM_TYPE, 422, "The form cannot be read"),
         (form(picture()) * 2, FORM_TYPE, 200, None),
         (form(b"nothing"), FORM_TYPE, 415, "but text"),
     ],
 )
-def test_what_is_no_picture_is_refused_with_a_sentence(serve, body, kind, status, words):
-    port = serve(limits=Limits(upload_bytes=2_000_000))
+def test_what_is_no_picture_is_refused_with_a_sentence(shared, body, kind, status, words):
+    port = shared(limits=Limits(upload_bytes=2_000_000))
     answer = call(port, "POST", "/v1/analyze", body, **({"Content_Type": kind} if kind else {}))
     assert answer.status == status, answer
     assert words is None or words in answer.error
@@ -240,7 +264,9 @@ def test_pictures_that_come_together_share_runs(serve):
     with ThreadPoolExecutor(4) as pool:
         answers = [pool.submit(call, port, "POST", "/v1/analyze", picture()) for _ in range(4)]
         assert entered.wait(20)
-        time.sleep(0.2)  # the other three reach the model
+        questions, until = serve.app.state.service._batcher._questions, time.monotonic() + 20
+        while questions.qsize() < 3 and time.monotonic() < until:
+            time.sleep(0.005)
         go.set()
         assert {answer.result().status for answer in answers} == {200}
     assert metric(port, "mien_runs_questions_total") == 4
@@ -274,11 +300,9 @@ def test_one_client_may_not_ask_without_end(serve):
         ("/page", {}, 401),
     ],
 )
-def test_a_token_is_asked_for(serve, path, headers, status):
-    from fastapi import APIRouter
-
-    live = Mount(APIRouter(), open_paths=("/", "/page/"))
-    answer = call(serve(token=TOKEN, live=live), "GET", path, **headers)
+def test_a_token_is_asked_for(shared, path, headers, status):
+    live = Mount(PAGE, open_paths=("/", "/page/"))
+    answer = call(shared(token=TOKEN, live=live), "GET", path, **headers)
     assert answer.status == status
     if status == 401:
         assert "Authorization: Bearer TOKEN" in answer.error
@@ -304,8 +328,8 @@ def test_a_token_is_asked_for(serve, path, headers, status):
         ("evil.example", {"token": TOKEN, "hosts": ["lab.example"]}, 421),
     ],
 )
-def test_it_goes_by_its_own_names_only(serve, host, options, status):
-    port = serve(**options)
+def test_it_goes_by_its_own_names_only(shared, host, options, status):
+    port = shared(**options)
     answer = call(port, "GET", "/health", Host=host.format(port=port))
     assert answer.status == status, answer
     assert status == 200 or answer.error
@@ -323,8 +347,8 @@ def test_it_goes_by_its_own_names_only(serve, host, options, status):
         ("null", False),
     ],
 )
-def test_pages_of_strangers_may_not_ask(serve, origin, allowed):
-    port = serve(origins=["https://App.example/"])
+def test_pages_of_strangers_may_not_ask(shared, origin, allowed):
+    port = shared(origins=["https://App.example/"])
     origin = origin.format(port=port)
     answer = call(port, "POST", "/v1/analyze", picture(), Origin=origin)
     assert answer.status == (200 if allowed else 403)
@@ -340,8 +364,8 @@ def test_pages_of_strangers_may_not_ask(serve, origin, allowed):
     assert "may not use" in json.loads(refused.value.response.body)["error"]
 
 
-def test_an_allowed_page_may_send_the_token(serve):
-    port = serve(origins=["https://app.example"], token=TOKEN)
+def test_an_allowed_page_may_send_the_token(shared):
+    port = shared(origins=["https://app.example"], token=TOKEN)
     asked = {"Access_Control_Request_Method": "POST", "Access_Control_Request_Headers": "authorization"}
     answer = call(port, "OPTIONS", "/v1/analyze", Origin="https://app.example", **asked)
     assert answer.status == 200
@@ -350,8 +374,8 @@ def test_an_allowed_page_may_send_the_token(serve):
 
 
 @pytest.mark.parametrize("path", ["/health", "/nothing", "/v1/models"])
-def test_every_answer_says_what_a_browser_may_do_with_it(serve, path):
-    headers = call(serve(), "GET", path).headers
+def test_every_answer_says_what_a_browser_may_do_with_it(shared, path):
+    headers = call(shared(), "GET", path).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cache-control"] == "no-store"
     assert headers["content-security-policy"].startswith("default-src 'none'")
@@ -359,7 +383,6 @@ def test_every_answer_says_what_a_browser_may_do_with_it(serve, path):
 
 
 def test_a_mounted_page_keeps_its_own_headers(serve):
-    from fastapi import APIRouter
     from fastapi.responses import PlainTextResponse
 
     router = APIRouter()
@@ -371,8 +394,8 @@ def test_a_mounted_page_keeps_its_own_headers(serve):
     assert metric(port, "mien_live_rate_hz") == 29.97
 
 
-def test_it_describes_itself_and_loads_no_pages_from_elsewhere(serve):
-    port = serve()
+def test_it_describes_itself_and_loads_no_pages_from_elsewhere(shared):
+    port = shared()
     described = call(port, "GET", "/openapi.json").json
     assert set(described["paths"]) == {"/v1/analyze", "/v1/models", "/health", "/metrics"}
     post = described["paths"]["/v1/analyze"]["post"]
@@ -384,8 +407,8 @@ def test_it_describes_itself_and_loads_no_pages_from_elsewhere(serve):
     assert call(port, "GET", "/docs").status == call(port, "GET", "/redoc").status == 404
 
 
-def test_what_is_not_there_is_said(serve):
-    port = serve()
+def test_what_is_not_there_is_said(shared):
+    port = shared()
     assert "There is nothing at '/v1/analyse'" in call(port, "POST", "/v1/analyse", picture()).error
     answer = call(port, "GET", "/v1/analyze")
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
@@ -441,8 +464,8 @@ def test_a_mistake_of_the_server_ends_one_request_only(serve, waiting, caplog):
     assert call(port, "POST", "/v1/analyze", picture()).status == 200
 
 
-def test_a_camera_is_watched(serve):
-    with watch(serve()) as connection:
+def test_a_camera_is_watched(shared):
+    with watch(shared()) as connection:
         hello = told(connection, "hello")
         assert (hello["model"], len(hello["emotions"])) == ("table", 8)
         for number in range(3):
@@ -451,15 +474,13 @@ def test_a_camera_is_watched(serve):
             assert (answer["frame"], answer["dropped"]) == (number, 0)
             assert (answer["width"], answer["height"]) == (64, 48)
             assert answer["latency_s"] > 0
-        assert [(face["track"], face["displayed"]) for face in answer["faces"]] == [
-            (0, "anger"),
-            (1, "contempt"),
-        ]
+        assert [face["displayed"] for face in answer["faces"]] == ["anger", "contempt"]
+        assert len({face["track"] for face in answer["faces"]}) == 2
         assert answer["time_s"] > 0
 
 
-def test_each_camera_has_a_watcher_of_its_own(serve):
-    port = serve()
+def test_each_camera_has_a_watcher_of_its_own(shared):
+    port = shared()
     for _ in range(2):
         with watch(port) as connection:
             told(connection, "hello")
@@ -501,11 +522,11 @@ def test_the_newest_frame_wins(serve, waiting):
         (b"", "empty"),
         (b"noise", "no picture"),
         (b"\xff\xd8\xff" + bytes(50), "picture"),
-        (bytes(3000), "larger than 0.003 MB"),
+        (bytes(3001), "larger than 0.003 MB"),
     ],
 )
-def test_malformed_messages_are_answered_and_forgotten(serve, message, words):
-    port = serve(limits=Limits(upload_bytes=2990))
+def test_malformed_messages_are_answered_and_forgotten(shared, message, words):
+    port = shared(limits=Limits(upload_bytes=3000))
     with watch(port) as connection:
         told(connection, "hello")
         connection.send(message)
@@ -516,8 +537,8 @@ def test_malformed_messages_are_answered_and_forgotten(serve, message, words):
         assert len(told(connection, "readings")["faces"]) == 2
 
 
-def test_a_message_far_too_large_closes_one_connection_only(serve):
-    port = serve(limits=Limits(upload_bytes=3000))
+def test_a_message_far_too_large_closes_one_connection_only(shared):
+    port = shared(limits=Limits(upload_bytes=3000))
     with watch(port) as connection:
         told(connection, "hello")
         connection.send(bytes(100_000))
@@ -527,8 +548,8 @@ def test_a_message_far_too_large_closes_one_connection_only(serve):
     assert call(port, "GET", "/health").status == 200
 
 
-def test_options_of_a_camera_begin_anew(serve):
-    with watch(serve()) as connection:
+def test_options_of_a_camera_begin_anew(shared):
+    with watch(shared()) as connection:
         told(connection, "hello")
         connection.send('{"type": "options", "emotions": ["anger", "calm"], "unsure": 0.99}')
         assert told(connection, "options") == {
@@ -570,8 +591,8 @@ def test_a_camera_that_goes_leaves_nothing_behind(serve, waiting):
 @pytest.mark.parametrize(
     ("query", "status"), [("", 401), ("?token=no", 401), ("?token=a+token+that+is+long", None)]
 )
-def test_a_camera_needs_the_token(serve, query, status):
-    port = serve(token=TOKEN)
+def test_a_camera_needs_the_token(shared, query, status):
+    port = shared(token=TOKEN)
     if status is None:
         with watch(port, query) as connection:
             told(connection, "hello")
@@ -583,8 +604,8 @@ def test_a_camera_needs_the_token(serve, query, status):
     assert refused.value.response.status_code == status
 
 
-def test_a_camera_asks_by_the_servers_name(serve):
-    port = serve()
+def test_a_camera_asks_by_the_servers_name(shared):
+    port = shared()
     address = socket.create_connection(("127.0.0.1", port))
     with pytest.raises(InvalidStatus) as refused, connect("ws://evil.example/v1/watch", sock=address):
         pass
@@ -629,14 +650,14 @@ def test_limits_are_positive(limit, value):
         Limits(**{limit: value})
 
 
-def test_a_camera_gets_the_numbers_the_analyzer_gets(serve):
+def test_a_camera_gets_the_numbers_the_analyzer_gets(shared):
     from mien.sources.frame import Frame
 
     data = picture(".png")
     watcher = fake_analyzer().watch()
     image = cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), 1), cv2.COLOR_BGR2RGB)
     direct = watcher.read(Frame(image, time_s=0.0)).to_dicts()
-    with watch(serve()) as connection:
+    with watch(shared()) as connection:
         told(connection, "hello")
         connection.send(data)
         faces = told(connection, "readings")["faces"]

@@ -16,6 +16,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from mien._version import __version__
 from mien.analyzer import Analyzer
+from mien.catalog import list_models
 from mien.errors import MienError
 from mien.outputs.server.answers import readings_json
 from mien.outputs.server.guard import Guard, Policy, Refusal
@@ -84,6 +85,10 @@ def build_app(
     async def open_service(app: FastAPI) -> AsyncIterator[None]:
         app.state.service = service = Service(analyzer, limits, metrics)
         app.state.started_s = time.monotonic()
+        app.state.models = [
+            _described(analyzer.model, "expression"),
+            _described(analyzer.detector, "detection"),
+        ]
         try:
             yield
         finally:
@@ -146,7 +151,7 @@ async def list_loaded(request: Request) -> ModelsAnswer:
     """Say what the server reads with, on what terms, and where it is known to fail."""
     analyzer: Analyzer = request.app.state.service.analyzer
     return ModelsAnswer(
-        models=[_described(analyzer.model, "expression"), _described(analyzer.detector, "detection")],
+        models=request.app.state.models,
         emotions=list(analyzer.labels),
         known_emotions=list(analyzer.model.labels),
     )
@@ -195,11 +200,13 @@ async def watch(socket: WebSocket) -> None:
 
 def _described(model: Any, task: str) -> ModelAnswer:
     card = getattr(model, "card", None)
+    if card is None:
+        card = {one.name: one for one in list_models(task)}.get(model.name)
     return ModelAnswer(
         name=model.name,
         task=task,
-        licence=getattr(card, "licence", None),
-        limits=getattr(card, "limits", None),
+        licence=card.licence if card else None,
+        limits=card.limits if card else None,
     )
 
 

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
 MOST_PARTS = 16
 """Parts of a form; more are no form with a picture."""
 
-LONGEST_HEADER = 4096
-"""Bytes of the headers of one part."""
-
 
 def file_of_form(content_type: str, body: bytes) -> bytes:
     """Return the first file of a form.
@@ -81,15 +78,9 @@ class _Parts:
 
     def _take_name(self, data: bytes, start: int, end: int) -> None:
         self._name += data[start:end]
-        self._check()
 
     def _take_value(self, data: bytes, start: int, end: int) -> None:
         self._value += data[start:end]
-        self._check()
-
-    def _check(self) -> None:
-        if len(self._name) + len(self._value) > LONGEST_HEADER:
-            raise _damaged("the headers of a part are too long")
 
     def _end_header(self) -> None:
         from python_multipart.multipart import parse_options_header

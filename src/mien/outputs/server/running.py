@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from mien.errors import ServerError, bad_argument, require
+from mien.outputs.server.watching import LONGEST_TEXT
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -54,12 +55,12 @@ class Server:
         name = f"[{host}]" if ":" in host else host
         self.port = int(self._socket.getsockname()[1])
         self.url = f"http://{name}:{self.port}"
-        most: int = app.state.limits.upload_bytes
+        most: int = max(app.state.limits.upload_bytes, 4 * LONGEST_TEXT)
         config = uvicorn.Config(
             app,
             log_level="warning",
             access_log=False,  # addresses and what they asked for are nobody's business
-            ws_max_size=most + 1024,
+            ws_max_size=most + 1024,  # what is a little too large is answered with a sentence
             ws_max_queue=2,  # pictures that come faster than they are taken wait at the sender
             proxy_headers=False,
             server_header=False,

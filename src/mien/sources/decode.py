@@ -26,6 +26,9 @@ LONGEST_DELAY = 256
 """Packets a decoder may hold back before a frame that has not come out is given up; real ones hold back 16
 and as many as they have threads."""
 
+_VP8_SHOWN = 0x10
+"""The bit of a VP8 frame's first byte that says that it is shown (RFC 6386, 9.1)."""
+
 _SQUARE = 0.01
 """Pixels whose width and height differ by less than this part are left as they are."""
 
@@ -93,7 +96,7 @@ class Counted:
     Parameters
     ----------
     index : int
-        Its number, from the number the count began with; frames that could not be decoded count too.
+        Its number, from 0 where the decoding began; frames that could not be decoded count too.
     pts : int, optional
         When it is shown, in units of the stream's time base; None where the container does not say.
     frame : av.VideoFrame, optional
@@ -108,29 +111,35 @@ class Counted:
     why: str = ""
 
 
-def decode(container: InputContainer, stream: VideoStream, first: int = 0) -> Iterator[Counted]:
-    """Decode frame after frame; what cannot be decoded has its place in the count.
+def has_clock(container: InputContainer, stream: VideoStream) -> bool:
+    """Tell whether the container says when each frame is shown; AVI and bare streams only have a rate."""
+    return container.format.name != "avi" and stream.start_time is not None
 
-    Parameters
-    ----------
-    container, stream
-        Where to read on.
-    first : int
-        Number of the first frame.
+
+def decode(container: InputContainer, stream: VideoStream) -> Iterator[Counted]:
+    """Decode frame after frame from where the container stands, counting from 0.
 
     Yields
     ------
     Counted
+        What cannot be decoded has its place in the count too.
     """
-    count = _Count(first)
+    count, clocked = _Count(), has_clock(container, stream)
     for packet, frames, error in _demuxed(container, stream):
-        if packet is not None and packet.size and packet.pts is not None and not packet.is_discard:
-            yield from count.expect(packet.pts)
+        if clocked and packet is not None and is_shown(packet):
+            yield from count.expect(packet.pts or 0)
         if error:
             count.lose(error)
         for frame in frames:
-            yield from count.arrive(frame)
+            yield from count.arrive(frame, frame.pts if clocked else None)
     yield from count.end()
+
+
+def is_shown(packet: av.Packet[VideoStream]) -> bool:
+    """Tell whether a packet holds a frame that is shown at a known time."""
+    if packet.pts is None or not packet.size or packet.is_discard:
+        return False
+    return packet.stream.codec_context.name != "vp8" or bool(bytes(packet)[0] & _VP8_SHOWN)
 
 
 def _demuxed(
@@ -169,8 +178,8 @@ def _rest(stream: VideoStream) -> list[av.VideoFrame]:
 class _Count:
     """Numbers frames by their place among the packets, so that one that is lost leaves a gap of its own."""
 
-    def __init__(self, first: int) -> None:
-        self._next = first
+    def __init__(self) -> None:
+        self._next = 0
         self._waiting: list[int] = []
         self._lost: list[str] = []
 
@@ -182,8 +191,7 @@ class _Count:
     def lose(self, why: str) -> None:
         self._lost.append(why)
 
-    def arrive(self, frame: av.VideoFrame) -> Iterator[Counted]:
-        pts = frame.pts
+    def arrive(self, frame: av.VideoFrame, pts: int | None) -> Iterator[Counted]:
         if pts is None:
             yield from self.end()
         else:

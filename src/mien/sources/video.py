@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from mien.errors import SourceError, bad_argument
-from mien.sources.decode import Counted, Developer, decode, opened, picture_stream
+from mien.sources.decode import Counted, Developer, decode, has_clock, is_shown, opened, picture_stream
 from mien.sources.frame import Frame
 from mien.sources.images import IMAGE_SUFFIXES, not_found
 from mien.sources.pixels import MAX_PIXELS, check_limit
@@ -28,6 +28,9 @@ VIDEO_SUFFIXES = (
 )  # fmt: skip
 """What the names of films end in; a file with another name is recognised by its first bytes."""
 
+Timed = tuple[float, Counted]
+"""A decoded frame with its seconds from the start of the film."""
+
 _MAGIC = (
     b"\x1a\x45\xdf\xa3",  # Matroska and WebM
     b"\x00\x00\x01\xba",  # MPEG program stream
@@ -39,11 +42,12 @@ _MAGIC = (
 _PICTURE_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
 """What files of the ISO base media format say of themselves when they are pictures."""
 
+_INDEXED = {"mov", "matroska"}
+"""FFmpeg's names of the containers that can be entered at any frame and give the same times as from their start
+(MP4 and QuickTime; Matroska and WebM). In transport and programme streams a frame or its time may be lost."""
+
 _USUAL_HZ = 25.0
 """Frames per second where a stream has neither times nor a rate."""
-
-_VP8_SHOWN = 0x10
-"""The bit of a VP8 frame's first byte that says that it is shown (RFC 6386, 9.1)."""
 
 _NEAR_S = 1e-5
 """Times that differ by less are the same: tables round them to a millionth of a second."""
@@ -182,38 +186,32 @@ class VideoFile:
         return self._running
 
     def _read(self) -> Generator[Frame]:
-        for retreat_s in (*_RETREATS_S, None) if self._from_s > 0 else (None,):
+        for retreat_s in _RETREATS_S if self._from_s > 0 else ():
             with self._open() as film:
-                if retreat_s is None:
-                    yield from self._chosen(film, decode(film.container, film.stream), self._from_s)
-                    return
                 items = film.seek(self._from_s, retreat_s)
                 if items is not None:
-                    yield from self._chosen(film, self._numbered(film, items), self._from_s)
+                    yield from self._chosen(film, self._numbered(items))
                     return
+        with self._open() as film:
+            yield from self._chosen(film, film.timed())
 
-    def _numbered(self, film: _Film, items: Iterable[Counted]) -> Iterator[Counted]:
+    def _numbered(self, items: Iterable[Timed]) -> Iterator[Timed]:
         """Give frames that were sought their numbers in the whole file."""
         shift: int | None = None
-        for item in items:
+        for time_s, item in items:
             if shift is None and self._from_index is None:
-                shift = self._count_before(item.pts) - item.index
-            elif shift is None and film.time_of(item.pts) >= self._from_s - _NEAR_S:
+                with self._open() as film:
+                    shift = film.count_before(item.pts or 0) - item.index
+            elif shift is None and time_s >= self._from_s - _NEAR_S:
                 shift = (self._from_index or 0) - item.index
             if shift is not None:
-                yield replace(item, index=item.index + shift)
+                yield time_s, replace(item, index=item.index + shift)
 
-    def _count_before(self, pts: int | None) -> int:
-        """Count the frames of the file that are shown before a time, without decoding them."""
-        with self._open() as film:
-            return film.count_before(pts or 0)
-
-    def _chosen(self, film: _Film, items: Iterable[Counted], from_s: float) -> Iterator[Frame]:
+    def _chosen(self, film: _Film, items: Iterable[Timed]) -> Iterator[Frame]:
         """Yield the frames that are wanted; report those that are broken."""
         last_turn = -1
-        for item in items:
-            time_s = film.time_of(item.pts)
-            if time_s < from_s - _NEAR_S:
+        for time_s, item in items:
+            if time_s < self._from_s - _NEAR_S:
                 continue
             if self.end_s is not None and time_s >= self.end_s - _NEAR_S:
                 return
@@ -260,8 +258,7 @@ class _Film:
         self.developer = Developer(stream)
         rate = stream.average_rate or stream.guessed_rate
         self.rate_hz = float(rate) if rate else None
-        self._start = stream.start_time
-        self._last_s: float | None = None
+        self._start = stream.start_time if has_clock(container, stream) else None
 
     @property
     def duration_s(self) -> float | None:
@@ -272,48 +269,45 @@ class _Film:
             return self.container.duration / 1e6  # microseconds: FFmpeg's AV_TIME_BASE
         return None
 
-    def time_of(self, pts: int | None) -> float:
-        """Return seconds from the start; where there is no time, or it goes back, one step after the last."""
-        if self._start is None:
-            self._start = pts
-        step_s = 1 / (self.rate_hz or _USUAL_HZ)
-        time_s = None
-        if pts is not None and self._start is not None and self.stream.time_base is not None:
-            time_s = float((pts - self._start) * self.stream.time_base)
-        if time_s is None or (self._last_s is not None and time_s <= self._last_s):
-            time_s = 0.0 if self._last_s is None else self._last_s + step_s
-        self._last_s = time_s
-        return time_s
+    def timed(self, items: Iterable[Counted] | None = None) -> Iterator[Timed]:
+        """Add the seconds from the start; times that are missing or go back are one step after the last."""
+        base, step_s, last_s = self.stream.time_base, 1 / (self.rate_hz or _USUAL_HZ), None
+        for item in decode(self.container, self.stream) if items is None else items:
+            if self._start is None or base is None:
+                time_s = item.index * step_s
+            else:
+                time_s = -1.0 if item.pts is None else float((item.pts - self._start) * base)
+                if last_s is not None and time_s <= last_s:
+                    time_s = last_s + step_s
+            last_s = time_s
+            yield time_s, item
 
-    def seek(self, wanted_s: float, retreat_s: float) -> Iterator[Counted] | None:
-        """Go to a key frame before a time; None if what comes out there is after it, or has no time."""
+    def seek(self, wanted_s: float, retreat_s: float) -> Iterator[Timed] | None:
+        """Go to a key frame before a time; None if that cannot be, or the first that comes out is after it."""
         import av
 
-        if self._start is None or self.stream.time_base is None:
+        indexed = not _INDEXED.isdisjoint(self.container.format.name.split(","))
+        if not indexed or self._start is None or self.stream.time_base is None:
             return None
         offset = self._start + int(max(wanted_s - retreat_s, 0) / self.stream.time_base)
         try:
             self.container.seek(offset, stream=self.stream)
         except (av.FFmpegError, OSError):
-            return None  # a container without an index: the film is read from its start
-        items = decode(self.container, self.stream)
-        first = next(items, None)
-        if first is None or first.pts is None or self.time_of(first.pts) > wanted_s + _NEAR_S:
             return None
-        self._last_s = None
+        items = self.timed()
+        first = next((one for one in items if one[1].frame is not None and one[1].frame.key_frame), None)
+        if first is None or first[1].pts is None or first[0] > wanted_s + _NEAR_S:
+            return None
         return chain([first], items)
 
     def count_before(self, pts: int) -> int:
         """Count the packets that hold a frame shown before a time, in units of the stream's time base."""
         count = 0
-        hides = self.stream.codec_context.name == "vp8"
-        for packet in self.container.demux(self.stream):
-            if packet.pts is None or not packet.size or packet.is_discard:
-                continue
-            if packet.pts > pts and packet.is_keyframe:
+        for packet in filter(is_shown, self.container.demux(self.stream)):
+            shown = packet.pts or 0
+            if shown > pts and packet.is_keyframe:
                 break
-            shown = not hides or bool(bytes(packet)[0] & _VP8_SHOWN)
-            count += shown and packet.pts < pts
+            count += shown < pts
         return count
 
 

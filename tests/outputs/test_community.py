@@ -14,6 +14,7 @@ from mien.errors import UnknownNameError
 from mien.labels import EKMAN7, FERPLUS8
 from mien.outputs.community import FEX_COLUMNS, LAYOUTS, OPENFACE_COLUMNS
 from mien.outputs.files import open_sink
+from mien.readings import COLUMNS
 from mien.testing import make_readings
 
 FEX_HEAD = ["FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight", "FaceScore"]
@@ -130,3 +131,11 @@ def test_every_column_is_described() -> None:
 def test_an_unknown_kind_of_columns_says_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match=r"Did you mean 'openface'\? Known: fex, mien, openface"):
         open_sink(tmp_path / "a.csv", "openfaces")
+
+
+def test_the_documentation_describes_the_columns_as_they_are() -> None:
+    page = Path(__file__).parents[2] / "docs" / "tables.md"
+    tables = page.read_text(encoding="utf-8").split("### `--columns ")[1:]
+    for text, columns in zip(tables, (COLUMNS, OPENFACE_COLUMNS, FEX_COLUMNS), strict=True):
+        rows = [line for line in text.splitlines() if line.startswith("| `")]
+        assert rows == [f"| `{c.name}` | {c.unit} | {c.meaning} |" for c in columns]

@@ -65,7 +65,9 @@ def test_one_golden_crop_leaves_the_batch_free(toy_network, toy_card, toy_crops,
 
 @pytest.mark.parametrize("storage", ["float32", "float16", "int8"])
 def test_storage(toy_network, toy_card, toy_crops, tmp_path, storage):
-    path = export_expression(toy_network, toy_card, tmp_path, toy_crops, storage=storage, tolerance=0.3)
+    path = export_expression(
+        toy_network, toy_card, tmp_path, toy_crops, storage=storage, tolerance=0.3, typical=toy_crops
+    )
     kinds = {t.data_type for t in onnx.load(path).graph.initializer if np.prod(t.dims) >= export.LARGE}
     assert kinds == {getattr(onnx.TensorProto, {"float32": "FLOAT", "int8": "INT8"}.get(storage, "FLOAT16"))}
     wanted = scores(toy_network, toy_crops)["ferplus8"]
@@ -73,9 +75,18 @@ def test_storage(toy_network, toy_card, toy_crops, tmp_path, storage):
     assert error < {"float32": 1e-4, "float16": 1e-2, "int8": 0.3}[storage]
 
 
+def test_bytes_that_fit_no_picture_are_refused(toy_network, toy_card, toy_crops, tmp_path, monkeypatch):
+    with pytest.raises(ArgumentError, match="typical"):
+        export_expression(toy_network, toy_card, tmp_path, toy_crops, storage="int8")
+    monkeypatch.setattr(export, "ROUNDING", 1e-6)
+    with pytest.raises(ModelError, match="of its spread"):
+        export_expression(toy_network, toy_card, tmp_path, toy_crops, storage="int8", typical=toy_crops)
+    assert not list(tmp_path.iterdir()), "something was left behind"
+
+
 def test_it_refuses_to_round_too_much(toy_network, toy_card, toy_crops, tmp_path):
     with pytest.raises(ModelError, match="differs from the network's by"):
-        export_expression(toy_network, toy_card, tmp_path, toy_crops, storage="int8", tolerance=1e-6)
+        export_expression(toy_network, toy_card, tmp_path, toy_crops, storage="float16", tolerance=1e-6)
     assert not list(tmp_path.iterdir()), "something was left behind"
 
 

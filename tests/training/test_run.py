@@ -4,8 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
 import mien
 from mien.catalog import load_card
@@ -17,7 +15,7 @@ from mien.sources.labelled import LabelledImages
 from mien.training.cards import noise_crops
 from mien.training.recipe import Recipe, recipe_for
 from mien.training.run import Test as Measured
-from mien.training.run import store_as_bytes, train_model
+from mien.training.run import train_model
 
 
 class Framed:
@@ -101,18 +99,6 @@ def test_a_trained_model_is_a_file_with_a_card(tmp_path):
     golden = np.load(tmp_path / "out" / "resnet.test.npz")
     np.testing.assert_array_equal(model.crop.cut(golden["picture"], golden["landmarks_xy"]), golden["crop"])
     assert model.predict_proba(golden["crop"]).shape == (1, 7)
-
-
-def test_rounded_weights_have_256_levels_for_each_channel():
-    torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(16, 16, 3), nn.Conv2d(1, 4, 3), nn.Linear(64, 64))
-    before = [p.clone() for p in network.parameters()]
-    store_as_bytes(network)
-    for layer, old in ((network[0], before[0]), (network[2], before[4])):
-        for channel, was in zip(layer.weight, old, strict=True):
-            assert len(channel.unique()) <= 255
-            assert (channel - was).abs().max() <= was.abs().max() / 254 + 1e-7
-    torch.testing.assert_close(network[1].weight, before[2], msg="small layers are left alone")
 
 
 def faces(n):

@@ -35,6 +35,8 @@ class Architecture:
     colour : {"grey", "rgb"}
     backbone : str
         The timm model that a transfer network starts from; empty for all others.
+    counted : bool
+        Whether its files compute in whole numbers of 8 bits (:mod:`mien.training.quantise`).
     defaults : mapping of str to value
         Fields of the recipe in which it differs from the common ones.
     """
@@ -45,6 +47,7 @@ class Architecture:
     size: int
     colour: str = "grey"
     backbone: str = ""
+    counted: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -79,7 +82,19 @@ _TABLE = (
         48,
         defaults={**ADAM, "learning_rate": 4e-3},
     ),
-    Architecture("resnet", "still", "residual network of 14 convolutions, 2.8 M weights; ships", 44),
+    Architecture(
+        "resnet", "still", "residual network of 14 convolutions, 2.8 M weights; ships", 44, counted=True
+    ),
+    Architecture(
+        "resnet-tiny", "still", "residual network of 10 convolutions, 0.5 M weights; ships", 44, counted=True
+    ),
+    Architecture(
+        "resnet-wide",
+        "still",
+        "residual network of 18 convolutions, 11 M weights; a teacher",
+        44,
+        counted=True,
+    ),
     Architecture(
         "vit", "still", "small vision transformer, from scratch", 48, defaults={**ADAM, "learning_rate": 1e-3}
     ),
@@ -99,7 +114,13 @@ _TABLE = (
     Architecture("timedelay", "sequence", "3-D convolutions over the past frames", 48, defaults=WINDOW),
     *(
         Architecture(
-            name, "still", f"{backbone} from ImageNet weights (timm)", size, "rgb", backbone, TRANSFER
+            name,
+            "still",
+            f"{backbone} from ImageNet weights (timm)",
+            size,
+            "rgb",
+            backbone,
+            defaults=TRANSFER,
         )
         for name, backbone, size in (
             ("inception-v3", "inception_v3", 139),
@@ -148,7 +169,7 @@ def get_architecture(name: str) -> Architecture:
     if name.startswith(TIMM) and len(name) > len(TIMM):
         backbone = name.removeprefix(TIMM)
         return Architecture(
-            name, "still", f"{backbone} from its weights (timm)", 224, "rgb", backbone, TRANSFER
+            name, "still", f"{backbone} from its weights (timm)", 224, "rgb", backbone, defaults=TRANSFER
         )
     if name not in ARCHITECTURES:
         raise unknown_name("architecture", name, [*ARCHITECTURES, TIMM + "NAME"])

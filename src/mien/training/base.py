@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mien.catalog import find_model
 from mien.errors import ModelError
+from mien.training.quantise import dequantised
 from mien.training.runs import averaged_weights
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
@@ -69,21 +70,17 @@ def _load(network: nn.Module, given: dict[str, Tensor], base: str) -> None:
 
 def _initializers(path: Path) -> dict[str, NDArray[Any]]:
     """Return the weights of a file by the names the network gave them, widened to float32."""
-    graph = onnx.load(path).graph
-    stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    model = onnx.load(path)
     weights: dict[str, NDArray[Any]] = {}
-    for name, value in stored.items():
-        if name.endswith(".bytes"):
-            whole = name.removesuffix(".bytes")
-            weights[whole] = value.astype(np.float32) * stored[whole + ".scale"]
-        elif name.endswith(".half"):
-            weights[name.removesuffix(".half")] = value.astype(np.float32)
-        elif not name.endswith(".scale"):
-            weights[name] = value
-    for node in graph.node:  # equal biases are stored once, and those of zero not at all
-        if node.op_type in ("Conv", "Gemm") and node.input[1] in weights:
-            layer, bias = node.input[1].removesuffix("weight"), (*node.input[2:], "")[0]
-            zeros = np.zeros(len(weights[node.input[1]]), np.float32)
+    for tensor in model.graph.initializer:
+        value = onnx.numpy_helper.to_array(tensor)
+        weights[tensor.name.removesuffix(".half")] = value.astype(np.float32)
+    weights |= dequantised(model)
+    for node in model.graph.node:  # equal biases are stored once, and those of zero not at all
+        parts = [name.removesuffix("_DequantizeLinear_Output") for name in node.input]
+        if node.op_type in ("Conv", "Gemm") and parts[1] in weights:
+            layer, bias = parts[1].removesuffix("weight"), (*parts[2:], "")[0]
+            zeros = np.zeros(len(weights[parts[1]]), np.float32)
             weights.setdefault(layer + "bias", weights.get(bias, zeros))
     return {name.removeprefix("network."): value for name, value in weights.items()}
 

@@ -26,6 +26,7 @@ from mien.faces.align import CropSpec
 from mien.runtime import Session
 from mien.training.cards import complete_card, replacing
 from mien.training.networks import EMBEDDING, ExpressionNetwork
+from mien.training.quantise import quantise
 
 TOLERANCE = 1e-3
 """Most by which an output may differ between the network and its file."""
@@ -34,7 +35,12 @@ OPSET = 18
 """Version of the ONNX operators; any ONNX Runtime since 1.14 has it."""
 
 STORAGE = ("float32", "float16", "int8")
-"""How weights may be kept in a file. They are widened to float32 when it is loaded."""
+"""How weights may be kept in a file. Halves are widened to float32 when it is loaded; with bytes the
+convolutions are computed in bytes, too (:mod:`mien.training.quantise`)."""
+
+ROUNDING = 0.15
+"""Most by which a file in bytes may differ from the network: root mean square, as a share of how much each
+output varies."""
 
 PACKAGES = ("numpy", "onnx", "onnxruntime", "torch")
 """Whose versions the card notes."""
@@ -55,6 +61,7 @@ def export_network(
     extras: Mapping[str, NDArray[Any]] | None = None,
     storage: str = "float16",
     tolerance: float = TOLERANCE,
+    typical: Sequence[Mapping[str, NDArray[Any]]] = (),
 ) -> Path:
     """Write a network as NAME.onnx, with its card NAME.toml and its golden tensors NAME.npz.
 
@@ -77,9 +84,12 @@ def export_network(
     extras : mapping of str to ndarray, optional
         More arrays for the golden file.
     storage : {"float16", "float32", "int8"}
-        How the weights are kept. "int8" (one scale for each output channel) needs a larger `tolerance`.
+        How the weights are kept; see :data:`STORAGE`.
     tolerance : float
-        Most by which an output may differ from the network's.
+        Most by which an output may differ from the network's; with "int8" see :data:`ROUNDING`.
+    typical : sequence of mapping, optional
+        For "int8": inputs as they will be, by which the range of every layer is set, and on which file and
+        network must agree.
 
     Returns
     -------
@@ -93,6 +103,8 @@ def export_network(
     """
     if storage not in STORAGE:
         raise bad_argument("storage", allowed=f"one of {STORAGE}", given=storage)
+    if storage == "int8" and not typical:
+        raise bad_argument("typical", allowed="inputs as they will be, for int8", given=typical)
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     frozen = copy.deepcopy(module).float().eval()
@@ -105,8 +117,13 @@ def export_network(
         if storage != "float32":  # what is kept in fewer bits must first be right in all of them
             onnx_file.write_bytes(graph.SerializeToString())
             _compare(frozen, onnx_file, (inputs, *others), outputs, min(tolerance, TOLERANCE), dynamic_axes)
-        onnx_file.write_bytes(_pack(graph, storage).SerializeToString())
-        answers = _compare(frozen, onnx_file, (inputs, *others), outputs, tolerance, dynamic_axes)
+        if storage == "int8":
+            feeds = [{name: np.asarray(array, np.float32) for name, array in one.items()} for one in typical]
+            onnx_file.write_bytes(quantise(graph, feeds).SerializeToString())
+            answers = _compare_rounded(frozen, onnx_file, inputs, feeds, outputs)
+        else:
+            onnx_file.write_bytes(_pack(graph, storage).SerializeToString())
+            answers = _compare(frozen, onnx_file, (inputs, *others), outputs, tolerance, dynamic_axes)
         with golden_file.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **{**inputs, **answers, **(extras or {})})
         parameters = sum(p.numel() for p in frozen.parameters())
@@ -125,6 +142,7 @@ def export_expression(
     landmarks_xy: NDArray[np.float32] | None = None,
     storage: str = "float16",
     tolerance: float = TOLERANCE,
+    typical: NDArray[np.uint8] | None = None,
 ) -> Path:
     """Write an expression network; see :func:`export_network`.
 
@@ -145,6 +163,8 @@ def export_expression(
         Pixels of `picture`.
     storage, tolerance
         As for :func:`export_network`.
+    typical : ndarray of the shape of `crops`, uint8, optional
+        For storage in bytes: crops of many faces.
 
     Returns
     -------
@@ -170,6 +190,7 @@ def export_expression(
         extras=extras,
         storage=storage,
         tolerance=tolerance,
+        typical=[] if typical is None else [{"crops": part} for part in _batches(typical)],
     )
 
 
@@ -258,7 +279,7 @@ def _trace(
 
 
 def _pack(model: onnx.ModelProto, storage: str) -> onnx.ModelProto:
-    """Keep large weights in fewer bits, with the operators that widen them again when the file is loaded."""
+    """Keep large weights in 16 bits, with the operators that widen them again when the file is loaded."""
     if storage == "float32":
         return model
     packed = onnx.ModelProto()
@@ -268,7 +289,7 @@ def _pack(model: onnx.ModelProto, storage: str) -> onnx.ModelProto:
         if tensor.data_type != onnx.TensorProto.FLOAT or np.prod(tensor.dims) < LARGE:
             weights.append(tensor)
             continue
-        stored, nodes = (_as_half if storage == "float16" else _as_bytes)(tensor)
+        stored, nodes = _as_half(tensor)
         weights += stored
         widening += nodes
     nodes = [*widening, *packed.graph.node]
@@ -285,19 +306,8 @@ def _as_half(tensor: onnx.TensorProto) -> tuple[list[onnx.TensorProto], list[onn
     return [half], [onnx.helper.make_node("Cast", [half.name], [name], to=onnx.TensorProto.FLOAT)]
 
 
-def _as_bytes(tensor: onnx.TensorProto) -> tuple[list[onnx.TensorProto], list[onnx.NodeProto]]:
-    name = tensor.name
-    weight = onnx.numpy_helper.to_array(tensor)
-    scale = np.abs(weight).max(axis=tuple(range(1, weight.ndim)), keepdims=True) / 127
-    scale = np.maximum(scale, np.finfo(np.float32).tiny).astype(np.float32)
-    stored = [
-        onnx.numpy_helper.from_array(np.round(weight / scale).astype(np.int8), name + ".bytes"),
-        onnx.numpy_helper.from_array(scale, name + ".scale"),
-    ]
-    return stored, [
-        onnx.helper.make_node("Cast", [name + ".bytes"], [name + ".wide"], to=onnx.TensorProto.FLOAT),
-        onnx.helper.make_node("Mul", [name + ".wide", name + ".scale"], [name]),
-    ]
+def _batches(crops: NDArray[np.uint8], size: int = 64) -> list[NDArray[np.uint8]]:
+    return [crops[i : i + size] for i in range(0, len(crops), size)]
 
 
 def _compare(
@@ -332,3 +342,28 @@ def _compare(
                     f"at most {tolerance:.2g} is allowed. Nothing was written."
                 )
     return answers[0]
+
+
+def _compare_rounded(
+    module: nn.Module,
+    path: Path,
+    golden: Mapping[str, NDArray[Any]],
+    typical: Sequence[Mapping[str, NDArray[Any]]],
+    outputs: Sequence[str],
+) -> dict[str, NDArray[Any]]:
+    """Refuse a file in bytes that answers otherwise than the network; return its golden answers."""
+    session = Session(path, threads=1)
+    given = [session.run(dict(feeds), outputs) for feeds in typical]
+    with torch.no_grad():
+        wanted = [module(*(torch.from_numpy(a) for a in feeds.values())) for feeds in typical]
+    for i, name in enumerate(outputs):
+        ours = np.concatenate([answer[i] for answer in given])
+        theirs = np.concatenate([answer[i].numpy() for answer in wanted])
+        share = float(np.sqrt(((ours - theirs) ** 2).mean()) / max(1e-9, theirs.std()))
+        if not share <= ROUNDING:
+            raise ModelError(
+                f"In bytes the output {name!r} differs from the network's by {share:.2g} of its spread; "
+                f"at most {ROUNDING:.2g} is allowed. Nothing was written."
+            )
+    answers = session.run({name: np.asarray(a, np.float32) for name, a in golden.items()}, outputs)
+    return dict(zip(outputs, answers, strict=True))

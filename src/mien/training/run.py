@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from mien.catalog import Head, Metric, ModelCard, TrainingData, load_card
 from mien.errors import bad_argument
 from mien.faces.align import CropSpec
 from mien.faces.detect import Detector
 from mien.models import load_model
+from mien.models.temporal import SequenceModel
 from mien.sources.labelled import LabelledImages
 from mien.training.architectures import get_architecture
 from mien.training.augment import cut
@@ -23,12 +24,15 @@ from mien.training.cards import LIMITS, noise_crops, training_data
 from mien.training.crops import Progress, detected_geometry
 from mien.training.data import SMALL, TrainingSet, labelled_rows, prepare
 from mien.training.evaluate import Report, evaluate_model
-from mien.training.export import LARGE, export_expression, write_card
+from mien.training.export import export_expression, write_card
 from mien.training.fit import fit
 from mien.training.geometry import Geometry, crop_matrices
 from mien.training.metrics import fit_temperature
 from mien.training.module import ExpressionModule
 from mien.training.recipe import Recipe
+
+TYPICAL = 512
+"""Pictures by which the ranges of layers are set where a network computes in bytes."""
 
 GEOMETRY = TrainingData(
     name="MediaPipe face landmarker",
@@ -135,19 +139,19 @@ def train_model(
         return measure(file, tests, detector, cache)
     data = prepare(corpora, recipe, geometry=geometry, detector=detector, cache=cache, progress=progress)
     module = fit(data, recipe, run, devices=devices, log=log)
-    temperatures = calibrate(module, data, detector if geometry is not None else None, corpora)
     sources = [training_data(one, int((~data.held_out).sum())) for one in corpora]
     if geometry is not None:
         sources.append(replace(GEOMETRY, images=int(geometry.found.sum())))
-    card = _card(recipe, name, temperatures, tuple(sources), command)
-    file = _export(module, card, out, picture, detector)
+    card = _card(recipe, name, [one.labels.key for one in corpora], tuple(sources), command)
+    file = _export(module, card, out, picture, detector, _typical(data, recipe))
+    calibrate(file, recipe, data, detector if geometry is not None else None)
     return measure(file, tests, detector, cache)
 
 
 def _card(
     recipe: Recipe,
     name: str,
-    temperatures: dict[str, float],
+    heads: Sequence[str],
     sources: tuple[TrainingData, ...],
     command: str,
 ) -> ModelCard:
@@ -164,7 +168,7 @@ def _card(
         template=recipe.template,
         margin=recipe.margin,
         frames=recipe.frames if sequence else 1,
-        heads=tuple(Head(head, head, "logits", round(t, 4)) for head, t in temperatures.items()),
+        heads=tuple(Head(head, head, "logits") for head in heads),
         trained_with=command,
         training_data=sources,
         limits=LIMITS,
@@ -177,10 +181,10 @@ def _export(
     out: str | Path,
     picture: NDArray[np.uint8] | None,
     detector: Detector | None,
+    typical: NDArray[np.uint8],
 ) -> Path:
-    """Write the network, with 8 bits a weight where that was tried, else 16."""
-    small = module.recipe.arch == "resnet"
-    network = store_as_bytes(module.network.eval()) if small else module.network.eval()
+    """Write the network; where its architecture says so, so that it computes in bytes."""
+    counted = get_architecture(module.recipe.arch).counted
     spec = CropSpec(card.template, card.margin, card.size_px, card.colour)
     landmarks = None
     if picture is not None:
@@ -192,15 +196,25 @@ def _export(
         crops = np.stack([np.roll(crops, i, axis=1) for i in range(card.frames)], axis=1)
         landmarks = None
     return export_expression(
-        network,
+        module.network.eval(),
         card,
         out,
         crops,
         picture=picture if landmarks is not None else None,
         landmarks_xy=landmarks,
-        storage="int8" if small else "float16",
-        tolerance=1e-3 if small else 0.05,
+        storage="int8" if counted else "float16",
+        tolerance=0.05,
+        typical=typical if counted else None,
     )
+
+
+def _typical(data: TrainingSet, recipe: Recipe) -> NDArray[np.uint8]:
+    """Return crops of what was learned from, by which the ranges of layers in bytes are set."""
+    learned = np.random.default_rng(0).permutation(np.flatnonzero(~data.held_out))[:TYPICAL]
+    rows = data.rows[torch.from_numpy(learned)]
+    alignment = data.pictures.get("detected", data.pictures["aligned"])[rows]
+    crops = cut(data.pictures["picture"][rows], alignment, recipe.size)
+    return crops.round().clamp(0, 255).byte().numpy()
 
 
 def measure(
@@ -250,69 +264,51 @@ def _numbers(report: Report, data: str, rule: str, command: str) -> list[Metric]
     ]
 
 
-def calibrate(
-    module: ExpressionModule, data: TrainingSet, detector: Detector | None, corpora: Sequence[LabelledImages]
-) -> dict[str, float]:
-    """Fit the temperature of every head of emotions on what was set aside.
+def calibrate(file: Path, recipe: Recipe, data: TrainingSet, detector: Detector | None) -> None:
+    """Fit the temperature of every head of a written model on what was set aside, and enter it in the card.
 
     Parameters
     ----------
-    module : ExpressionModule
+    file : Path
+        The file of weights.
+    recipe : Recipe
     data : TrainingSet
     detector : Detector, optional
         Where the data were cut by other landmarks than those in use: the detector in use, by whose
         landmarks they are cut again. Whoever calibrates on better crops is too sure of himself.
-    corpora : sequence of LabelledImages
-        Whose labels the heads stand for.
-
-    Returns
-    -------
-    dict of str to float
-        By head, in the order of the corpora.
     """
     samples = torch.from_numpy(np.flatnonzero(data.held_out))
-    rows = data.rows[samples]
-    pictures, aligned = data.pictures["picture"][rows], data.pictures["aligned"][rows]
-    recipe = module.recipe
-    if detector is not None and pictures.ndim == 3 and max(pictures.shape[1:]) <= SMALL:
+    crops = _held_out_crops(recipe, data, data.rows[samples], detector)
+    card = load_card(file.with_suffix(".toml"))
+    heads = []
+    for head in card.heads:
+        label = data.targets[head.labels + "_label"][samples].numpy()
+        known = label >= 0
+        if len(np.unique(label[known])) > 1:
+            scores = _scores(file, head.labels, crops[known])
+            head = replace(head, temperature=round(fit_temperature(scores, label[known]), 4))
+        heads.append(head)
+    write_card(replace(card, heads=tuple(heads)), file.parent)
+
+
+def _held_out_crops(
+    recipe: Recipe, data: TrainingSet, rows: Tensor, detector: Detector | None
+) -> NDArray[np.uint8]:
+    """Cut pictures as they will be cut in use."""
+    pictures = data.pictures["picture"][rows]
+    aligned = data.pictures.get("detected", data.pictures["aligned"])[rows]
+    small = pictures.ndim == 3 and max(pictures.shape[1:]) <= SMALL
+    if detector is not None and small and "detected" not in data.pictures:
         found = detected_geometry(list(pictures.numpy()), detector)
         shapes = np.tile(pictures.shape[1:], (len(pictures), 1))
         matrices, _ = crop_matrices(found, shapes, recipe.template, recipe.margin, recipe.size)
         aligned = torch.from_numpy(matrices)
-    scores = _score(module, pictures, aligned)
-    temperatures = {}
-    for corpus in corpora:
-        head = corpus.labels.key
-        label = data.targets[head + "_label"][samples].numpy()
-        known = label >= 0
-        enough = len(np.unique(label[known])) > 1
-        temperatures[head] = fit_temperature(scores[head].numpy()[known], label[known]) if enough else 1.0
-    return temperatures
+    return cut(pictures, aligned, recipe.size).round().clamp(0, 255).byte().numpy()
 
 
-@torch.no_grad()
-def _score(
-    module: ExpressionModule, pictures: Tensor, aligned: Tensor, batch: int = 256
-) -> dict[str, Tensor]:
-    """Return the logits of every head for pictures cut by their alignments."""
-    network = module.network.eval()
-    parts = [
-        network(cut(pictures[i : i + batch], aligned[i : i + batch], module.recipe.size))
-        for i in range(0, len(pictures), batch)
-    ]
-    return {name: torch.cat([part[name] for part in parts]).float() for name in parts[0]}
-
-
-def store_as_bytes(network: nn.Module) -> nn.Module:
-    """Round the large weights, in place, to what 8 bits and one scale for each output channel can hold.
-
-    The network that is exported with such storage is then the one that was rounded, to the last bit;
-    folding batch normalisation into a convolution only changes the scales.
-    """
-    with torch.no_grad():
-        for layer in network.modules():
-            if isinstance(layer, nn.Conv2d | nn.Linear) and layer.weight.numel() >= LARGE:
-                axes = tuple(range(1, layer.weight.ndim))
-                scale = layer.weight.abs().amax(dim=axes, keepdim=True).clamp(min=1e-12) / 127
-                layer.weight.copy_(torch.round(layer.weight / scale) * scale)
-    return network
+def _scores(file: Path, labels: str, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the logits of one head of a model that is not calibrated yet, up to a constant a row."""
+    model = load_model(file, labels=labels)
+    ask = model.predict_windows if isinstance(model, SequenceModel) else model.predict_proba
+    scores: NDArray[np.float32] = np.log(np.maximum(ask(crops), np.float32(1e-12)))
+    return scores

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,26 @@ def resnet() -> Trunk:
     One thin layer at full resolution, then three stages of two blocks: at 44 pixels the work is
     balanced over the stages, and full-resolution maps, which cost most in training, appear once.
     """
-    layers = [*convolution(1, 24), *convolution(24, 64, stride=2)]
-    width = 64
-    for outputs, stride in ((64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1)):
+    blocks = ((64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1))
+    return _residual([*convolution(1, 24), *convolution(24, 64, stride=2)], 64, blocks)
+
+
+def resnet_tiny() -> Trunk:
+    """Build a small one: 10 convolutions, 0.5 M weights, a sixth of the work, no layer at full resolution."""
+    blocks = ((64, 2), (64, 1), (104, 2), (104, 1))
+    return _residual([*convolution(1, 16, stride=2), *convolution(16, 32)], 32, blocks)
+
+
+def resnet_wide() -> Trunk:
+    """Build a large one for others to learn from: 18 convolutions, 11 M weights, six times the work."""
+    blocks = ((96, 1), (96, 1), (192, 2), (192, 1), (192, 1), (448, 2), (448, 1), (448, 1))
+    return _residual([*convolution(1, 48), *convolution(48, 96, stride=2)], 96, blocks)
+
+
+def _residual(stem: list[nn.Module], width: int, blocks: Sequence[tuple[int, int]]) -> Trunk:
+    """Return blocks of given widths and strides after a stem, and the mean over what they see."""
+    layers = list(stem)
+    for outputs, stride in blocks:
         layers.append(ResidualBlock(width, outputs, stride))
         width = outputs
     return Trunk(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), features=width)
@@ -214,5 +231,7 @@ STILLS: dict[str, Callable[[], nn.Module]] = {
     "cnn-bn": cnn_bn,
     "mini-xception": mini_xception,
     "resnet": resnet,
+    "resnet-tiny": resnet_tiny,
+    "resnet-wide": resnet_wide,
 }
 """Trunks that take any size of picture, by the name of their architecture."""

@@ -79,8 +79,13 @@ def part_rows(path: Path) -> list[dict[str, object]]:
         return list(csv.DictReader(file)) if path.suffix == ".csv" else [json.loads(line) for line in file]
 
 
-@pytest.mark.parametrize("columns", ["mien", "openface"])
-def test_killed_again_and_again_the_table_is_the_same(path: Path, columns: str) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "columns"), [(".csv", "mien"), (".csv", "openface"), (".jsonl", "mien"), (".parquet", "fex")]
+)
+def test_killed_again_and_again_the_table_is_the_same(tmp_path: Path, suffix: str, columns: str) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    path = tmp_path / f"film{suffix}"
     whole = path.with_name(f"whole{path.suffix}")
     with open_sink(whole, columns) as sink:
         for readings in film(FRAMES):

@@ -8,6 +8,7 @@
     ├── SourceError                          something that should be read cannot be
     │   ├── SourceNotFoundError (also FileNotFoundError)
     │   ├── ImageError                       not a picture, truncated, or over the pixel limit
+    │   ├── CameraError                      no such camera, in use by another program, or gone
     │   └── DatasetError                     a labelled set whose layout is not the expected one
     ├── ModelError                           a model file that is no model, or not the right one
     ├── OutputError                          a result that cannot be written
@@ -46,6 +47,10 @@ class SourceNotFoundError(SourceError, FileNotFoundError):
 
 class ImageError(SourceError):
     """A file or buffer that cannot be decoded into a picture."""
+
+
+class CameraError(SourceError):
+    """A camera or stream that is not there, is in use, or has stopped."""
 
 
 class DatasetError(SourceError):

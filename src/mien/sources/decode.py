@@ -34,17 +34,28 @@ _SQUARE = 0.01
 
 
 @contextmanager
-def opened(name: str, options: dict[str, str] | None = None, **how: Any) -> Iterator[InputContainer]:
+def opened(
+    address: str,
+    options: dict[str, str] | None = None,
+    *,
+    timeout: tuple[float, float] | None = None,
+    called: str = "",
+    error_kind: type[SourceError] = SourceError,
+) -> Iterator[InputContainer]:
     """Open a film or stream for reading.
 
     Parameters
     ----------
-    name : str
-        A path or an address.
+    address : str
+        A path or a URL.
     options : dict, optional
         FFmpeg's options for the container.
-    **how
-        What :func:`av.open` takes besides.
+    timeout : tuple of float, optional
+        Seconds it may take to open, and to give the next packet.
+    called : str
+        What to call it in a message, if not by its address.
+    error_kind : type
+        What is raised if it cannot be opened.
 
     Raises
     ------
@@ -54,9 +65,10 @@ def opened(name: str, options: dict[str, str] | None = None, **how: Any) -> Iter
     import av
 
     try:
-        container = av.open(name, options=options or {}, **how)
+        container = av.open(address, options=options or {}, timeout=timeout)
     except (av.FFmpegError, OSError, ValueError) as error:  # ValueError: a name with a null character
-        raise SourceError(f"{name} cannot be read as a film: {reason(error)}.") from error
+        what = f"{called or address} cannot be read as a film: {reason(error)}."
+        raise error_kind(what) from error
     with container:
         yield container
 

@@ -43,8 +43,8 @@ _PICTURE_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
 """What files of the ISO base media format say of themselves when they are pictures."""
 
 _INDEXED = {"mov", "matroska"}
-"""FFmpeg's names of the containers that can be entered at any frame and give the same times as from their start
-(MP4 and QuickTime; Matroska and WebM). In transport and programme streams a frame or its time may be lost."""
+"""FFmpeg's names of the containers that can be entered anywhere with the same times as from the start: MP4
+and QuickTime, Matroska and WebM. In transport and programme streams a frame or its time may be lost."""
 
 _USUAL_HZ = 25.0
 """Frames per second where a stream has neither times nor a rate."""
@@ -283,7 +283,7 @@ class _Film:
             yield time_s, item
 
     def seek(self, wanted_s: float, retreat_s: float) -> Iterator[Timed] | None:
-        """Go to a key frame before a time; None if that cannot be, or the first that comes out is after it."""
+        """Go to a key frame before a time; None if that fails, or the first that comes out is after it."""
         import av
 
         indexed = not _INDEXED.isdisjoint(self.container.format.name.split(","))

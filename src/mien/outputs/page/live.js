@@ -108,7 +108,9 @@ function situation() {
   if (root.dataset.connection !== "open") return ["Connecting…", ""];
   if (status.state === "ended") return ["It is over", status.message];
   if (status.state === "waiting") return ["The camera does not answer", status.message || "Trying again…"];
-  if (performance.now() - lastPicture > QUIET_MS) return ["Waiting for the first picture…", status.message];
+  if (performance.now() - lastPicture > QUIET_MS) {
+    return [lastPicture > -Infinity ? "The camera does not answer" : "Waiting for the first picture…", status.message];
+  }
   return ["", ""];
 }
 

@@ -46,9 +46,11 @@ def serve(
 ) -> None:
     """Serve an API that reads pictures: POST /v1/analyze, WebSocket /v1/watch, /health, /metrics.
 
-    Nothing that is sent is kept or logged. The description of the API is at /openapi.json.
+    Nothing that is sent is kept or logged. The description of the API is at /openapi.json; at / is a page
+    that shows what the browser's own camera sees.
     """
     from mien.analyzer import Analyzer
+    from mien.outputs.live_routes import live_mount
     from mien.outputs.server import Server, create_app
     from mien.outputs.server.running import check_host
 
@@ -63,7 +65,9 @@ def serve(
         min_face=min_face,
         threads=threads,
     )
-    app = create_app(analyzer, token=token, limits=limits, hosts=name or (), origins=origin or ())
+    app = create_app(
+        analyzer, token=token, limits=limits, hosts=name or (), origins=origin or (), live=live_mount()
+    )
     server = Server(app, host, port, token=token)
     typer.echo(f"mien serves at {server.url} (Ctrl-C ends it)")
     server.run()

@@ -88,6 +88,8 @@ LAYERS = [
     Room("outputs.layout", "numpy"),
     Room("outputs.drawing", "numpy", "cv2"),
     Room("outputs.overlay", "numpy", "cv2"),
+    Room("outputs.sound", "", "av"),
+    Room("outputs.video", "numpy", "av cv2"),
     Room("outputs.plots", "numpy", "matplotlib"),
     Room("outputs.readback", "numpy", "pandas pyarrow"),
     Room("outputs.summary", "numpy", "pandas"),

@@ -43,7 +43,7 @@ def annotate(
 
     Each face gets a box in the colour of its displayed emotion, the emotion with its probability, and,
     where there is room beside all faces, bars for the most probable emotions. With several faces each
-    also carries its number in the table ("#0").
+    also carries its number in the table ("#0"); of moving pictures its track, and the smoothed values.
 
     Parameters
     ----------
@@ -216,10 +216,12 @@ def _label(
     text_px: float,
     picture_px: tuple[int, ...],
 ) -> _Label:
-    emotion, probability = readings.emotion[i], readings.probability[i]
-    title = emotion if emotion == UNSURE else f"{emotion} {_percent(readings.confidence[i])}"
-    if len(readings) > 1:
-        title = f"#{i} {title}"
+    emotion, probability, number = readings.emotion[i], readings.probability[i], i
+    if readings.smoothed is not None and readings.displayed is not None:
+        emotion, probability = readings.displayed[i], readings.smoothed[i]
+        number = int(readings.faces.track_id[i])
+    sure = "" if emotion == UNSURE else f" {_percent(probability[readings.labels.index(emotion)])}"
+    title = f"#{number} {emotion}{sure}" if len(readings) > 1 else f"{emotion}{sure}"
     best = np.argsort(-probability, kind="stable")[:bars]
     names = readings.labels.names
     rows = [

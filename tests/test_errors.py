@@ -15,6 +15,7 @@ from mien import errors
         (errors.DatasetError, errors.SourceError),
         (errors.ModelError, errors.MienError),
         (errors.OutputError, errors.MienError),
+        (errors.StoryError, ValueError),
         (errors.MissingExtraError, ImportError),
     ],
 )

@@ -1,5 +1,8 @@
 """Story files: what they say, and complaints with line, key and nearest match."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from mien.errors import ArgumentError, SourceNotFoundError, StoryError
@@ -139,3 +142,12 @@ def test_no_file(tmp_path):
 def test_a_wrong_baseline_from_outside_is_its_own_mistake(write):
     with pytest.raises(ArgumentError, match=r"^baseline_s must be"):
         read_story(write(GOOD), baseline_s=-1)
+
+
+def test_the_stories_of_the_documentation_can_be_read(write):
+    page = Path(__file__).parents[2] / "docs" / "live-outputs.md"
+    if not page.is_file():
+        pytest.skip("the documentation is not beside the tests")
+    stories = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(stories) == 2
+    assert [list(read_story(write(text)).scenes) for text in stories] == [["story"], ["street", "charge"]]

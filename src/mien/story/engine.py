@@ -155,6 +155,7 @@ class Story:
 
     Examples
     --------
+    >>> from mien.story import rule
     >>> story = Story([rule("fear over 0.4 for 2 s", cue="B"), rule(after_s=20, cue="C")])
     >>> story.scene
     'story'

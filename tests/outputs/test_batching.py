@@ -55,12 +55,21 @@ def test_questions_that_gather_share_a_run_and_each_gets_its_own_rows():
     assert seen == [(1, 1), (3, 6)]
 
 
-def test_a_run_has_no_more_crops_than_allowed_but_for_one_question_alone():
+def test_a_run_has_no_more_crops_than_allowed():
     gate = Gate()
     with Batcher(gate, most=4) as batcher:
-        futures = ask_together(batcher, gate, [crops(1), crops(2, 3), crops(3, 2), crops(4, 9), crops(5)])
-    assert gate.runs == [1, 3, 2, 9, 1]
+        futures = ask_together(batcher, gate, [crops(1), crops(2, 3), crops(3, 2), crops(4, 2), crops(5)])
+    assert gate.runs == [1, 3, 4, 1]
     assert [f.result()[0, 0] for f in futures] == [1, 2, 3, 4, 5]
+
+
+def test_a_long_question_lets_others_come_in_between():
+    gate = Gate()
+    with Batcher(gate, most=4) as batcher:
+        long, short = ask_together(batcher, gate, [np.arange(9, dtype=np.uint8)[:, None, None], crops(7)])
+    assert long.result()[:, 0].tolist() == list(range(9))
+    assert short.result()[0, 0] == 7
+    assert gate.runs[0] == 4 and max(gate.runs) == 4 and sum(gate.runs) == 10
 
 
 def test_crops_of_other_shapes_are_not_mixed():

@@ -2,9 +2,11 @@
 
 import json
 import socket
+import struct
 import tempfile
 import threading
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -148,13 +150,12 @@ def test_wrong_options(shared, query, words):
     assert words in answer.error
 
 
-def huge_png():
-    import struct
-    import zlib
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    head = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    chunk = b"IHDR" + head
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+
+def huge_png():
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
 
 
 @pytest.mark.parametrize(
@@ -186,6 +187,36 @@ def test_what_is_no_picture_is_refused_with_a_sentence(shared, body, kind, statu
     assert answer.status == status, answer
     assert words is None or words in answer.error
     assert call(port, "POST", "/v1/analyze", picture()).status == 200
+
+
+def test_text_in_a_png_is_not_unpacked(shared, capfd):
+    data, text = picture(".png"), zlib.compress(bytes(7_900_000), 9)
+    parts = [
+        chunk(b"zTXt", b"a%d\0\0" % i + text) + chunk(b"iTXt", b"b\0\1\0\0\0" + text) for i in range(400)
+    ]
+    parts.append(chunk(b"iCCP", b"c\0\0" + text))
+    bomb = data[:33] + b"".join(parts) + data[33:]
+    answer = call(shared(), "POST", "/v1/analyze", bomb)  # unpacked, they keep a processor for a minute
+    assert answer.status == 200
+    assert "libpng" not in capfd.readouterr().err
+    assert call(shared(), "POST", "/v1/analyze", bomb[:-20]).status == 422
+
+
+def test_a_png_is_turned_as_its_exif_says(shared):
+    data = picture(".png")
+    exif = b"MM\0*\0\0\0\x08" + struct.pack(">HHHIHHI", 1, 0x0112, 3, 1, 6, 0, 0)
+    turned = call(shared(), "POST", "/v1/analyze", data[:33] + chunk(b"eXIf", exif) + data[33:]).json
+    assert (turned["width"], turned["height"]) == (48, 64)
+
+
+def test_a_jpeg_of_countless_scans_is_refused(shared):
+    image = np.full((48, 64, 3), 90, np.uint8)
+    data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    assert call(shared(), "POST", "/v1/analyze", data).status == 200
+    last = data[data.rindex(b"\xff\xda") : -2]
+    answer = call(shared(), "POST", "/v1/analyze", data[:-2] + last * 500 + data[-2:])
+    assert answer.status == 422
+    assert "scans; a JPEG may have 64" in answer.error
 
 
 def test_an_upload_without_a_length_is_cut_off_at_the_limit(serve):

@@ -16,7 +16,7 @@ from mien.errors import ModelError, bad_argument
 from mien.models import Model
 
 MOST_CROPS = 64
-"""Crops in one run, unless a single question has more."""
+"""Crops in one run."""
 
 Ask = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 _Question = tuple[NDArray[np.uint8], "Future[NDArray[np.float32]]"]
@@ -33,7 +33,7 @@ class Batcher:
     ask : callable
         Takes crops of shape (n, ...), uint8, and answers with n rows; called from one thread only.
     most : int
-        Crops in one run, unless a single question has more.
+        Crops in one run. A question with more is asked in several, so that others come in between.
     on_batch : callable, optional
         Told of each run how many questions and how many crops it had.
 
@@ -87,12 +87,8 @@ class Batcher:
         """
         if not len(crops):
             return self._ask(crops)
-        answer: Future[NDArray[np.float32]] = Future()
-        with self._door:
-            if self._closed:
-                raise _closed()
-            self._questions.put((crops, answer))
-        return answer.result()
+        parts = [self._put(crops[i : i + self._most]) for i in range(0, len(crops), self._most)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def close(self) -> None:
         """Answer what was asked already, and end."""
@@ -101,6 +97,14 @@ class Batcher:
                 self._closed = True
                 self._questions.put(None)
         self._thread.join()
+
+    def _put(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        answer: Future[NDArray[np.float32]] = Future()
+        with self._door:
+            if self._closed:
+                raise _closed()
+            self._questions.put((crops, answer))
+        return answer.result()
 
     def _work(self) -> None:
         left_over: _Question | None = None

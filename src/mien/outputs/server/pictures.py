@@ -13,7 +13,7 @@ from mien.errors import ImageError
 from mien.outputs.server.forms import file_of_form
 from mien.outputs.server.guard import Refusal
 from mien.outputs.server.limits import Limits
-from mien.sources.headers import read_header
+from mien.sources.headers import read_header, scan_jpeg
 from mien.sources.images import read_image
 from mien.sources.pixels import check_limit
 
@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 FORMATS = ("JPEG", "PNG", "WebP")
 """What is decoded: what browsers and telephones send. The decoders of the others are seldom attacked in
 earnest, so their mistakes are seldom found."""
+
+
+MOST_SCANS = 64
+"""Scans of a JPEG. A progressive one has about ten; each is a walk over the whole picture, and costs a
+hostile sender a few bytes only."""
+
+PNG_PARTS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf", b"IEND"})
+"""The parts of a PNG that say what it shows. The decoder would unpack the others too: compressed text, that
+a hostile sender has grow a thousandfold."""
 
 
 def decode(data: bytes, limits: Limits) -> NDArray[np.uint8]:
@@ -58,9 +67,37 @@ def decode(data: bytes, limits: Limits) -> NDArray[np.uint8]:
     except ImageError as error:
         raise Refusal(413, _capital(str(error)), reason="pixels") from error
     try:
-        return read_image(data, max_pixels=limits.pixels)
+        return read_image(_harmless(data, header.format), max_pixels=limits.pixels)
     except ImageError as error:
         raise Refusal(422, _capital(str(error)), reason="picture") from error
+
+
+def _harmless(data: bytes, format: str) -> bytes:
+    """Return a picture without what takes its decoder long and shows nothing."""
+    if format == "PNG":
+        return _bare_png(data)
+    if format == "JPEG" and (scans := _count_scans(data)) > MOST_SCANS:
+        sentence = f"The picture has {scans} scans; a JPEG may have {MOST_SCANS} here. Save it anew."
+        raise Refusal(422, sentence, reason="scans")
+    return data
+
+
+def _count_scans(data: bytes) -> int:
+    try:
+        return scan_jpeg(data)[1]
+    except ValueError:  # cut off: the reader says so
+        return 0
+
+
+def _bare_png(data: bytes) -> bytes:
+    """Return a PNG with :data:`PNG_PARTS` only; one that is damaged stays so."""
+    parts, at = [data[:8]], 8
+    while at + 12 <= len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] in PNG_PARTS:
+            parts.append(data[at:end])
+        at = end
+    return b"".join(parts)
 
 
 async def receive_picture(request: Request, limits: Limits) -> bytes:

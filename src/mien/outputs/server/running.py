@@ -83,6 +83,10 @@ class Server:
         """Tell it to end; may be called from any thread."""
         self._server.should_exit = True
 
+    def close(self) -> None:
+        """Give the port back, where it was never run."""
+        self._socket.close()
+
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self.run, name="mien-server", daemon=True)
         self._thread.start()

@@ -176,6 +176,7 @@ LAYERS = [
     Room("training.estimator", "numpy sklearn"),
     Room("training"),
     Room("cli.show", "rich"),
+    Room("cli.film", "rich typer"),
     Room("cli.analyze", "typer"),
     Room("cli.report", "typer"),
     Room("cli.demo", "typer", "matplotlib"),
@@ -212,6 +213,13 @@ HEAVY = {
     "scipy",
     "PIL",
     "pyarrow",
+    "sklearn",
+    "skimage",
+    "skops",
+    "fastapi",
+    "uvicorn",
+    "pythonosc",
+    "pylsl",
 }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from lightning import Callback
+from tensorboard.backend.event_processing import event_accumulator
 
 from mien.errors import ArgumentError, SourceNotFoundError, UnknownNameError
 from mien.labels import EKMAN7, FERPLUS8
@@ -241,3 +242,19 @@ def test_two_processes_share_a_batch(tmp_path):
     finished = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
     assert finished["epoch"] == 1
     assert finished["global_step"] == 2 * (160 // 16 // 2), "each of the two took every other batch"
+
+
+def test_a_log_for_tensorboard_can_be_read_by_it(tmp_path):
+    pictures, label = stripes(64)
+    recipe = replace(QUICK, arch="mini-xception", size=48, margin=0.0, learning_rate=1e-3)
+    fit(prepare([corpus(pictures, label)], recipe), recipe, tmp_path, log="tensorboard")
+    events = event_accumulator.EventAccumulator(str(next(tmp_path.rglob("events.out.tfevents.*"))))
+    events.Reload()
+    assert {"loss", "accuracy"} <= set(events.Tags()["scalars"])
+    assert events.Scalars("loss")[0].value > 0
+
+
+def test_a_log_of_another_kind_is_refused(tmp_path):
+    pictures, label = stripes(32)
+    with pytest.raises(ArgumentError, match="csv"):
+        fit(prepare([corpus(pictures, label)], QUICK), QUICK, tmp_path, log="paper")

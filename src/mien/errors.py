@@ -8,6 +8,7 @@
     ├── SourceError                          something that should be read cannot be
     │   ├── SourceNotFoundError (also FileNotFoundError)
     │   ├── ImageError                       not a picture, truncated, or over the pixel limit
+    │   ├── FrameError                       one frame of a film, which is passed over
     │   ├── CameraError                      no such camera, in use by another program, or gone
     │   └── DatasetError                     a labelled set whose layout is not the expected one
     ├── ModelError                           a model file that is no model, or not the right one
@@ -47,6 +48,24 @@ class SourceNotFoundError(SourceError, FileNotFoundError):
 
 class ImageError(SourceError):
     """A file or buffer that cannot be decoded into a picture."""
+
+
+class FrameError(SourceError):
+    """A frame of a film that cannot be decoded.
+
+    Parameters
+    ----------
+    message : str
+    index : int
+        Its number in the film.
+    time_s : float
+        Its seconds from the start of the film.
+    """
+
+    def __init__(self, message: str, *, index: int, time_s: float) -> None:
+        super().__init__(message)
+        self.index = index
+        self.time_s = time_s
 
 
 class CameraError(SourceError):

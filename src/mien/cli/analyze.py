@@ -1,4 +1,4 @@
-"""``mien analyze``: faces and displayed expressions of pictures."""
+"""``mien analyze``: faces and displayed expressions of pictures, and of films (see :mod:`mien.cli.film`)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.show import READING_HEADINGS, progress, reading_rows, show_table
+from mien.cli.film import FilmOptions, analyze_film
+from mien.cli.show import READING_HEADINGS, as_object, progress, reading_rows, show_table
 from mien.errors import SourceError, bad_argument
 from mien.readings import Readings
+
+if TYPE_CHECKING:
+    from mien.analyzer import Analyzer
 
 LARGEST_TABLE = 200
 """Readings that are printed as a table; of more, with --out, only a summary is."""
@@ -22,13 +26,29 @@ LARGEST_TABLE = 200
 
 def analyze(
     source: Annotated[
-        list[str], typer.Argument(help="Pictures: files, folders (with sub-folders), patterns.")
+        list[str],
+        typer.Argument(help="Pictures: files, folders (with sub-folders), patterns. Or one film."),
     ],
     out: Annotated[Path | None, typer.Option(help="Table to write: FILE.csv, .jsonl or .parquet.")] = None,
+    columns: Annotated[
+        str, typer.Option(help="Names of the columns: mien, openface, or fex (those of py-feat).")
+    ] = "mien",
     annotate: Annotated[
         Path | None,
-        typer.Option(help="Annotated picture to write; a folder where there are several pictures."),
+        typer.Option(
+            help="Annotated picture to write, or a folder where there are several; of a film FILE.mp4."
+        ),
     ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Of a film: its timeline as FILE.png, .svg or .pdf.")
+    ] = None,
+    every: Annotated[int | None, typer.Option(min=1, help="Of a film: only every so many frames.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Of a film: only so many frames a second.")] = None,
+    start: Annotated[float | None, typer.Option(min=0, help="Of a film: seconds to begin at.")] = None,
+    end: Annotated[float | None, typer.Option(min=0, help="Of a film: seconds to end before.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Of a film: go on with the table of an interrupted run.")
+    ] = False,
     emotions: Annotated[
         str | None, typer.Option(help="Only these, e.g. anger,fear,calm; renormalised.")
     ] = None,
@@ -41,18 +61,24 @@ def analyze(
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.")] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON, one object a picture, instead of a table.")
+        bool, typer.Option("--json", help="Print JSON, one object a picture or frame, instead of a table.")
     ] = False,
 ) -> None:
-    """Read the displayed expression of every face in pictures.
+    """Read the displayed expression of every face in pictures, or in a film.
 
     One row a face; a picture without a face gives a row that says so. A file that cannot be read is
-    reported, the others are finished, and the exit code is 1.
+    reported, the others are finished, and the exit code is 1. In a film faces have tracks and values
+    smoothed over time; a frame that cannot be decoded is reported and passed over.
     """
     from mien.analyzer import Analyzer
-    from mien.outputs.files import open_sink
-    from mien.sources import open_source
+    from mien.sources import find_film
 
+    options = FilmOptions(out, annotate, plot, every, fps, start, end, columns, resume, as_json)
+    film = find_film(source)
+    if film is None:
+        options.refuse()
+    else:
+        options.check()
     analyzer = Analyzer(
         detector,
         model,
@@ -62,6 +88,17 @@ def analyze(
         min_face=min_face,
         threads=threads,
     )
+    if film is None:
+        _analyze_pictures(source, analyzer, options)
+    else:
+        analyze_film(film, analyzer, options)
+
+
+def _analyze_pictures(source: list[str], analyzer: Analyzer, options: FilmOptions) -> None:
+    from mien.outputs.files import open_sink
+    from mien.sources import open_source
+
+    out, annotate = options.out, options.annotate
     failures: list[SourceError] = []
 
     def report(error: SourceError) -> None:
@@ -71,9 +108,11 @@ def analyze(
     with open_source(source, on_error=report) as frames:
         names = frames.names  # type: ignore[attr-defined]  # sources of still pictures know what they hold
         total = len(names)
-        sink: AbstractContextManager[Any] = open_sink(out) if out is not None and total else nullcontext()
+        sink: AbstractContextManager[Any] = nullcontext()
+        if out is not None and total:
+            sink = open_sink(out, options.columns)
         draw = _drawer(annotate, names) if annotate is not None and total else None
-        tally = _Tally(keep_rows=not as_json and (out is None or total <= LARGEST_TABLE))
+        tally = _Tally(keep_rows=not options.as_json and (out is None or total <= LARGEST_TABLE))
         with sink as table, progress("reading", total) as show:
             for frame in frames:
                 readings = analyzer.analyze(frame)
@@ -82,12 +121,12 @@ def analyze(
                     table.write(readings)
                 if draw is not None:
                     draw(frame, readings)
-                if as_json:
-                    typer.echo(json.dumps(_as_json(readings)))
+                if options.as_json:
+                    typer.echo(json.dumps(as_object(readings)))
                 show(frame.index + 1)
     if tally.rows:
         show_table(READING_HEADINGS, tally.rows, right=("face", "sure"))
-    if out is not None and tally.pictures and not as_json:
+    if out is not None and tally.pictures and not options.as_json:
         typer.echo(f"{out}: pictures {tally.pictures}, faces {tally.faces}, without a face {tally.empty}")
     if failures:
         if total > 1:
@@ -111,17 +150,6 @@ class _Tally:
         self.empty += not len(readings)
         if self.keep_rows:
             self.rows += reading_rows(readings)
-
-
-def _as_json(readings: Readings) -> dict[str, Any]:
-    width, height = readings.size_px
-    faces = readings.to_dicts()
-    frame = {"source": readings.source, "frame": readings.index, "width": width, "height": height}
-    hidden = {"source", "frame", "time_s", "model"}
-    return frame | {
-        "model": readings.model,
-        "faces": [{key: value for key, value in face.items() if key not in hidden} for face in faces],
-    }
 
 
 def _drawer(target: Path, sources: Sequence[str]) -> Callable[[Any, Readings], None]:

@@ -70,6 +70,18 @@ def reading_rows(readings: Readings, others: int = 3) -> list[tuple[str, ...]]:
     return rows
 
 
+def as_object(readings: Readings) -> dict[str, Any]:
+    """Return what ``--json`` prints of one frame."""
+    width, height = readings.size_px
+    frame: dict[str, Any] = {"source": readings.source, "frame": readings.index}
+    if readings.is_moving:
+        frame["time_s"] = readings.time_s
+    frame |= {"width": width, "height": height, "model": readings.model}
+    said = {"source", "frame", "time_s", "model"}
+    faces = [{key: value for key, value in face.items() if key not in said} for face in readings.to_dicts()]
+    return frame | {"faces": faces}
+
+
 READING_HEADINGS = ("picture", "face", "displays", "sure", "then", "box (px)")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from mien.errors import SourceError, bad_argument
+from mien.errors import FrameError, SourceError, bad_argument
 from mien.sources.decode import Counted, Developer, decode, has_clock, is_shown, opened, picture_stream
 from mien.sources.frame import Frame
 from mien.sources.images import IMAGE_SUFFIXES, not_found
@@ -74,7 +74,7 @@ class VideoFile:
     start_s, end_s : float, optional
         Only frames at or after `start_s` and before `end_s`, in seconds from the start of the film.
     on_error : callable, optional
-        Called with the SourceError of each frame that cannot be decoded, which is then left out; by default
+        Called with the FrameError of each frame that cannot be decoded, which is then left out; by default
         the error is raised.
     max_pixels : float
         Limit on width x height, checked before a frame is made into a picture.
@@ -216,8 +216,8 @@ class VideoFile:
             if self.end_s is not None and time_s >= self.end_s - _NEAR_S:
                 return
             if item.frame is None:
-                what = f"frame {item.index} at {time_s:.3f} s cannot be decoded: {item.why}"
-                self._report(SourceError(f"{self._name}: {what}."))
+                what = f"{self._name}: frame {item.index} at {time_s:.3f} s cannot be decoded: {item.why}."
+                self._report(FrameError(what, index=item.index, time_s=time_s))
                 continue
             if self.fps is not None:
                 turn = math.floor(time_s * self.fps + _NEAR_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from mien.analyzer import Analyzer
     from mien.outputs.hub import Pace
     from mien.outputs.lane import Output
+    from mien.outputs.server import Server
     from mien.story import Story
 
 ON_THE_PAGE = "ws"
@@ -143,10 +145,19 @@ def _run(
             camera, analyzer.watch(), hub, outputs=fan, story=story, report=report, on_end=server.stop
         ) as run:
             typer.echo(f"mien live: {server.url}/{'#token=TOKEN' if address.token else ''} (Ctrl-C ends it)")
-            server.run()
+            _serve(server)
     typer.echo(f"mien live: {_summary(hub.pace)}")
     if run.error is not None:
         raise run.error
+
+
+def _serve(server: Server) -> None:
+    """Serve until Ctrl-C or until the process is told to end, so that files are finished in both cases."""
+    before = signal.signal(signal.SIGTERM, lambda *_: server.stop())
+    try:
+        server.run()
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def in_words(spec: str) -> str:

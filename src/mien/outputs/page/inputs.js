@@ -94,7 +94,8 @@ export class ServerCamera {
 
   clock({ at, unix_s }) { // the quickest answer tells the time best
     const now = performance.now();
-    if (now - at > this.quickest * 1.2) return;
+    this.quickest *= 1.05; // clocks drift: no answer is the best for ever
+    if (now - at > this.quickest) return;
     this.quickest = now - at;
     this.ahead = unix_s - (performance.timeOrigin + (now + at) / 2) / 1000;
   }
@@ -106,8 +107,9 @@ export class ServerCamera {
     this.line.send('{"type":"seen"}'); // only now: a slow browser gets fewer pictures, never old ones
     if (!message || !bitmap || this.line.closed) return bitmap?.close();
     const captured = message.captured_unix_s;
-    const shown = captured === null ? null : performance.timeOrigin + performance.now() - (captured - this.ahead) * 1000;
-    this.listeners.readings(message, bitmap, { ...message.pace, screen_ms: shown });
+    const passed = performance.timeOrigin + performance.now() - (captured - this.ahead) * 1000;
+    const screen_ms = captured === null ? null : Math.max(passed, message.latency_ms); // no sooner than read
+    this.listeners.readings(message, bitmap, { ...message.pace, screen_ms });
   }
 
   close() {

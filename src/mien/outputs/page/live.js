@@ -17,6 +17,7 @@ const IDLE_MS = 3000;
 const QUIET_MS = 2500; // without a picture for so long, the page says so
 const SPEAK_MS = 4000;
 const EVENTS = 12;
+const PACE_MS = 300;
 
 let about = {};
 let input = null;
@@ -85,6 +86,8 @@ function forgetRun() {
   view.clear();
   timeline.clear();
   $("event-list").replaceChildren();
+  shownPace.screen_ms = null;
+  lastPicture = -Infinity;
   $("events").hidden = true;
   $("decision").hidden = true;
   told.number = 0;
@@ -93,11 +96,16 @@ function forgetRun() {
 
 // What is said
 
-function showPace({ rate_hz, latency_ms, screen_ms }) {
+const shownPace = { at: 0, screen_ms: null };
+function showPace({ rate_hz, latency_ms, screen_ms }) { // numbers that one can read: a few times a second
+  const known = shownPace.screen_ms ?? screen_ms;
+  shownPace.screen_ms = screen_ms === null ? null : known + 0.1 * (screen_ms - known);
+  if (performance.now() - shownPace.at < PACE_MS) return;
+  shownPace.at = performance.now();
   const whole = (value) => (value === null || value === undefined ? "–" : String(Math.round(value)));
   $("latency").dataset.ms = latency_ms ?? "";
   $("latency").textContent = whole(latency_ms);
-  $("screen").textContent = whole(screen_ms);
+  $("screen").textContent = whole(shownPace.screen_ms);
   $("rate").textContent = rate_hz ? rate_hz.toFixed(rate_hz < 9.95 ? 1 : 0) : "–";
 }
 
@@ -144,7 +152,7 @@ function decide(event) {
   $("event-list").prepend(item);
   while ($("event-list").children.length > EVENTS) $("event-list").lastChild.remove();
   $("events").hidden = false;
-  showDecision(event.cue, event.reason ?? "");
+  if (lastPicture > -Infinity) showDecision(event.cue, event.reason ?? ""); // not what was decided before we came
   film.decide(event);
 }
 
@@ -166,7 +174,6 @@ async function use(name) {
   refusal = "";
   forgetRun();
   status = { state: "starting", message: "" };
-  lastPicture = -Infinity;
   root.dataset.input = name;
   root.dataset.live = "no";
   root.dataset.connection = "connecting";

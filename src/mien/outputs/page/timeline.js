@@ -3,6 +3,7 @@
 const SPAN_S = 60;
 const STEP_S = 0.1; // so many samples a second are enough for a line of this width, and memory stays small
 const LANES = 5;
+const LOWEST_PX = 12;
 const AWAY_S = 1;
 
 export class Timeline {
@@ -42,7 +43,8 @@ export class Timeline {
     pen.clearRect(0, 0, width, height);
     pen.font = "12px system-ui, 'Noto Sans', 'Liberation Sans', sans-serif";
     this.ticks(pen, width, height);
-    const shown = [...this.lanes].sort((a, b) => b[1].samples.at(-1).at - a[1].samples.at(-1).at || a[0] - b[0]).slice(0, LANES);
+    const shown = [...this.lanes].sort((a, b) => b[1].samples.at(-1).at - a[1].samples.at(-1).at || a[0] - b[0])
+      .slice(0, Math.min(LANES, Math.floor((height - 18) / LOWEST_PX)));
     shown.sort((a, b) => a[0] - b[0]);
     const room = (height - 18) / Math.max(shown.length, 1);
     shown.forEach(([track, lane], i) => this.lane(pen, track, lane, { now, colours, width, top: i * room, high: Math.min(room - 4, 72) }));

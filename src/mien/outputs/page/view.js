@@ -5,7 +5,7 @@ const MANY = 3; // from so many people on, cards are small
 const MOST_CARDS = 8;
 const LINGER_MS = 1500;
 const MOST_CUT = 1.4; // to fill a screen the picture is enlarged by this at most beyond what fits: nobody is cut off
-const SMALL_PX = 520;
+const TINY_PX = 56; // under a smaller face the name alone is written
 
 const percent = (share) => `${Math.round(share * 100)} %`;
 
@@ -63,8 +63,6 @@ export class View {
       width: `${w}px`, height: `${h}px`, left: `${(this.stage.clientWidth - w) / 2}px`, top: `${(this.stage.clientHeight - h) / 2}px`,
     });
     this.stage.style.setProperty("--ratio", `${width} / ${height}`);
-    this.root.dataset.small = w < SMALL_PX ? "yes" : "no";
-    this.tagWidth = w < SMALL_PX ? 95 : 170;
     this.scale = scale;
     this.edge = {
       left: Math.max(0, (w - this.stage.clientWidth) / 2), right: Math.min(w, (w + this.stage.clientWidth) / 2),
@@ -169,8 +167,10 @@ export class View {
     one.box.style.width = `${w.toFixed(1)}px`;
     one.box.style.height = `${h.toFixed(1)}px`;
     one.box.dataset.box = [left, top, right, bottom].map((v) => Math.round(v)).join(" ");
+    const tag = w < TINY_PX ? 95 : 175;
+    one.box.classList.toggle("tiny", w < TINY_PX);
     one.box.classList.toggle("low", y + h + 44 > this.edge.bottom && y - 44 > this.edge.top);
-    one.box.classList.toggle("far", x + this.tagWidth > this.edge.right && x + w - this.tagWidth > this.edge.left);
+    one.box.classList.toggle("far", x + tag > this.edge.right && x + w - tag > this.edge.left);
   }
 
   forget(track) {

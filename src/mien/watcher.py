@@ -166,7 +166,7 @@ class Watcher:
         if follower is not None:
             steps = follower.follow(tracker.in_sight, time_s, image)
             if not follower.needs_detection(tracker.tracks, steps, time_s):
-                return tracker.carry([step.track for step in steps], time_s)
+                return tracker.carry([step.track for step in steps], time_s, image)
         self.detections += 1
         found = self.detector.detect(image, min_face=self.min_face)
         return tracker.update(found, time_s, image, followed=believed(steps, time_s, found.box_xyxy))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mien.errors import bad_argument
 from mien.faces.align import fit_similarity, transform
-from mien.faces.appearance import correlation, describe
+from mien.faces.appearance import BOX, FACE, correlation, describe
 from mien.faces.faces import overlap
 from mien.faces.landmarks import FIVE_OF_70, LandmarkModel
 from mien.faces.track import Track
@@ -24,8 +24,9 @@ MOST_SHIFT = 0.25
 MOST_ZOOM = 1.2
 """And one that became larger or smaller than by this since the last frame."""
 
-LEAST_ALIKE = 0.7
-"""And one that no longer looks like itself (:func:`mien.faces.appearance.correlation`)."""
+LEAST_ALIKE, LEAST_STEADY = 0.75, 0.82
+"""And one that no longer looks like itself, or all at once looks different: what its face correlates with the
+mean of the past, and all of it with the frame before (:func:`mien.faces.appearance.correlation`)."""
 
 NEAR = 1.3
 """Faces whose middles are nearer than this, in sides of their boxes, are about to cross."""
@@ -101,14 +102,16 @@ class Follower:
         sides = np.array(image.shape[1::-1])
         sure &= ((found >= 0) & (found <= sides)).all(axis=(1, 2))
         found = np.where(sure[:, None, None], found, expected)
-        looks = describe(image, found)
+        carried = [_carried(track, points) for track, points in zip(tracks, found, strict=True)]
+        looks = describe(image, np.array([box for box, _ in carried]), found)
         steps = []
-        for track, points, look, so_far in zip(tracks, found, looks, sure, strict=True):
-            box, zoom = _carried(track, points)
-            alike = correlation(look[None], track.look[None])[0, 0] >= LEAST_ALIKE
-            steady = 1 / MOST_ZOOM <= zoom <= MOST_ZOOM
-            moved = track.moved(box, points, look, time_s)
-            steps.append(Step(moved, bool(so_far and alike and steady)))
+        for track, points, (box, zoom), look, is_near in zip(
+            tracks, found, carried, looks, sure, strict=True
+        ):
+            alike = correlation(look[None], track.look[None], FACE)[0, 0] >= LEAST_ALIKE
+            steady = correlation(look[None], track.last_look[None], BOX)[0, 0] >= LEAST_STEADY
+            is_sure = is_near and alike and steady and 1 / MOST_ZOOM <= zoom <= MOST_ZOOM
+            steps.append(Step(track.moved(box, points, look, time_s), bool(is_sure)))
         return steps
 
     def needs_detection(self, tracks: Sequence[Track], steps: Sequence[Step], time_s: float) -> bool:

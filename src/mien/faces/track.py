@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import bad_argument
-from mien.faces.appearance import correlation, describe, same_person
+from mien.faces.appearance import FACE, correlation, describe, is_cut, same_moment, same_person, thumbnail_of
 from mien.faces.faces import Faces
 
 CONFIRMED = 3
@@ -26,11 +26,12 @@ VELOCITY_S = 0.15
 COAST_S = 0.4
 """A face out of sight is expected to have gone on for about so many seconds, at its last velocity."""
 
-LOOK_S = 1.5
-"""Time constant of a face's mean look, seconds."""
+FIRST_LOOK_S, LOOK_S, UNLIKE_S = 0.3, 1.5, 10.0
+"""Time constants of a face's mean look, seconds: while it is new, and may be coming out from behind
+something; later; and later when it does not look like itself, because it is covered or turned."""
 
-ALIKE = 0.6
-"""A look that correlates less with the mean of the past is a hand, or a turn: it does not enter the mean."""
+ALIKE = 0.8
+"""A face that correlates less with the mean of the past does not look like itself."""
 
 ROOM = 30.0
 """How many faces would fit into a picture side by side: a newcomer appears in any of these places."""
@@ -38,14 +39,22 @@ ROOM = 30.0
 STEP, DRIFT = 0.1, 0.6
 """How far a face is from where it was expected, in face sizes: at once, and for each second out of sight."""
 
-JUMP = -3.0
-"""How much a place far from the expected one speaks against being the same person: cuts and pans happen."""
+JUMP, CUT = -3.0, -2.0
+"""How much a place far from the expected one speaks against being the same person, since cameras are pushed;
+and another scene, since the next one often shows somebody else."""
 
 ZOOM = 0.25
 """Spread of the logarithm of a face's size, as against the last one seen."""
 
 STAY, STAY_S = 3.0, 0.5
 """How much being in sight a moment ago speaks for being the same person, and how soon that fades, seconds."""
+
+MOMENT_S = 0.08
+"""Looks further apart in time than about this are of different moments, seconds."""
+
+YOUNG_S, RECALL = 1.5, 1.0
+"""Who came out from behind something may only be recognised a little later: for so many seconds a newcomer
+can still turn out to be somebody lost before, when so much speaks for it."""
 
 Float = NDArray[np.float64]
 
@@ -65,14 +74,14 @@ class Track:
         When the detector found it last: what its box is carried along from.
     velocity : ndarray of shape (2,), float64
         Pixels a second.
-    look : ndarray of shape (176,), float64
-        By :func:`mien.faces.appearance.describe`, mean of the past.
+    look, last_look : ndarray of shape (LENGTH,), float64
+        By :func:`mien.faces.appearance.describe`: mean of the past, and the last one.
     score : float
         How sure the detector was the last time, 0 to 1.
     detections : int
         How often the detector found it.
-    seen_s, detected_s : float
-        When it was last seen at all, and by the detector.
+    born_s, seen_s, detected_s : float
+        When it was first seen, last seen at all, and last seen by the detector.
     """
 
     number: int
@@ -82,8 +91,10 @@ class Track:
     found_landmarks_xy: Float
     velocity: Float
     look: Float
+    last_look: Float
     score: float
     detections: int
+    born_s: float
     seen_s: float
     detected_s: float
 
@@ -109,11 +120,18 @@ class Track:
         if passed > 0:
             new = (_middle(box_xyxy) - _middle(self.box_xyxy)) / passed
             velocity = velocity - math.expm1(-passed / VELOCITY_S) * (new - velocity)
-        mean = self.look
-        if correlation(look[None], mean[None])[0, 0] > ALIKE:
-            mean = mean - math.expm1(-passed / LOOK_S) * (look - mean)
+        constant_s = FIRST_LOOK_S if time_s - self.born_s < YOUNG_S else LOOK_S
+        if correlation(look[None], self.look[None], FACE)[0, 0] < ALIKE and constant_s == LOOK_S:
+            constant_s = UNLIKE_S
+        mean = self.look - math.expm1(-passed / constant_s) * (look - self.look)
         return replace(
-            self, box_xyxy=box_xyxy, landmarks_xy=landmarks_xy, velocity=velocity, look=mean, seen_s=time_s
+            self,
+            box_xyxy=box_xyxy,
+            landmarks_xy=landmarks_xy,
+            velocity=velocity,
+            look=mean,
+            last_look=look,
+            seen_s=time_s,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -155,6 +173,7 @@ class Tracker:
         self.tracks: tuple[Track, ...] = ()
         self._next = 0
         self._time_s = 0.0
+        self._thumbnail: Float | None = None
 
     @property
     def in_sight(self) -> tuple[Track, ...]:
@@ -184,8 +203,9 @@ class Tracker:
             In the order of their numbers; with `track_id`.
         """
         self._forget(time_s)
-        looks = describe(image, faces.landmarks_xy)
-        owner = assign(evidence(self.tracks, faces, looks, time_s))
+        looks = describe(image, faces.box_xyxy, faces.landmarks_xy)
+        worth = evidence(self.tracks, faces, looks, time_s, is_cut=self._look_at(image))
+        owner = self._recall(assign(worth), worth, time_s)
         box, points = faces.box_xyxy.astype(np.float64), faces.landmarks_xy.astype(np.float64)
         seen: dict[int, Track] = {}
         for i, j in enumerate(owner):
@@ -202,9 +222,10 @@ class Tracker:
         seen = {track.number: track for track in followed} | seen
         return self._keep(seen, time_s)
 
-    def carry(self, followed: Sequence[Track], time_s: float) -> Faces:
+    def carry(self, followed: Sequence[Track], time_s: float, image: NDArray[np.uint8]) -> Faces:
         """Take a frame in which nothing was detected, but every face followed; return its faces."""
         self._forget(time_s)
+        self._look_at(image)
         return self._keep({track.number: track for track in followed}, time_s)
 
     def state(self) -> dict[str, Any]:
@@ -212,6 +233,7 @@ class Tracker:
         return {
             "next": self._next,
             "time_s": self._time_s,
+            "thumbnail": None if self._thumbnail is None else self._thumbnail.tolist(),
             "tracks": [track.to_dict() for track in self.tracks],
         }
 
@@ -219,7 +241,14 @@ class Tracker:
         """Go on from what :meth:`state` returned."""
         self._next = int(state["next"])
         self._time_s = float(state["time_s"])
+        thumbnail = state["thumbnail"]
+        self._thumbnail = None if thumbnail is None else np.array(thumbnail, np.float64)
         self.tracks = tuple(Track.from_dict(values) for values in state["tracks"])
+
+    def _look_at(self, image: NDArray[np.uint8]) -> bool:
+        """Remember a frame; return whether its scene is another than that of the frame before."""
+        before, self._thumbnail = self._thumbnail, thumbnail_of(image)
+        return before is not None and is_cut(self._thumbnail, before)
 
     def _forget(self, time_s: float) -> None:
         self.tracks = tuple(
@@ -231,7 +260,25 @@ class Tracker:
     def _born(self, look: Float, box: Float, points: Float, time_s: float) -> Track:
         self._next += 1
         still = np.zeros(2)
-        return Track(self._next - 1, box, points, box, points, still, look, 0.0, 0, time_s, time_s)
+        return Track(
+            self._next - 1, box, points, box, points, still, look, look, 0.0, 0, time_s, time_s, time_s
+        )
+
+    def _recall(self, owner: NDArray[np.int64], worth: Float, time_s: float) -> NDArray[np.int64]:
+        """Give newcomers the numbers of those they turn out to be; their own are not used again."""
+        taken = set(owner.tolist())
+        lost = [j for j, t in enumerate(self.tracks) if j not in taken and t.is_confirmed]
+        for i, j in enumerate(owner):
+            young = None if j < 0 else self.tracks[j]
+            if young is None or time_s - young.born_s > YOUNG_S:
+                continue
+            before = [k for k in lost if self.tracks[k].seen_s < young.born_s]
+            best = max(before, key=lambda k: worth[i, k], default=None)
+            if best is not None and worth[i, best] > RECALL:
+                owner[i] = best
+                lost.remove(best)
+                self.tracks = tuple(replace(t, detections=0) if t is young else t for t in self.tracks)
+        return owner
 
     def _keep(self, seen: dict[int, Track], time_s: float) -> Faces:
         known = {track.number: track for track in self.tracks} | seen
@@ -252,7 +299,9 @@ def faces_of(tracks: Sequence[Track]) -> Faces:
     )
 
 
-def evidence(tracks: Sequence[Track], faces: Faces, looks: Float, time_s: float) -> Float:
+def evidence(
+    tracks: Sequence[Track], faces: Faces, looks: Float, time_s: float, *, is_cut: bool = False
+) -> Float:
     """Return how much speaks for a face to be a track's, rather than a newcomer's.
 
     Parameters
@@ -260,10 +309,12 @@ def evidence(tracks: Sequence[Track], faces: Faces, looks: Float, time_s: float)
     tracks : sequence of m Track
     faces : Faces
         n faces found at `time_s`.
-    looks : ndarray of shape (n, 176), float64
+    looks : ndarray of shape (n, LENGTH), float64
         Of these faces.
     time_s : float
         Seconds.
+    is_cut : bool
+        Whether the scene is another than that of the frame before: then places mean nothing.
 
     Returns
     -------
@@ -282,9 +333,14 @@ def evidence(tracks: Sequence[Track], faces: Faces, looks: Float, time_s: float)
     place = np.log(ROOM / (2 * np.pi * spread**2)) - 0.5 * (off / spread) ** 2
     size = -0.5 * (np.log(face_side / side) / ZOOM) ** 2
     stay = STAY * np.exp(-out_of_sight_s / STAY_S)
-    known = np.array([track.look for track in tracks])
+    mean, last = (np.array([getattr(t, name) for t in tracks]) for name in ("look", "last_look"))
+    look = np.maximum(same_person(looks, mean), same_person(looks, last))
+    if is_cut:
+        return look + CUT
+    moment = np.exp(-((out_of_sight_s / MOMENT_S) ** 2))
+    look += moment * (same_moment(looks, last) - look)
     motion: Float = np.maximum(place + np.maximum(size, JUMP), JUMP)
-    return motion + stay + same_person(looks, known)
+    return motion + stay + look
 
 
 def assign(evidence: Float) -> NDArray[np.int64]:

@@ -101,8 +101,8 @@ class Camera:
         self._start()
         with self._changed:
             self._changed.wait_for(lambda: self._newest is not None or self._over)
-            if self._error is None:
-                return self
+            if self._error is None or self._count:
+                return self  # what went wrong after the first picture is raised in its turn
         self.close()
         raise self._error
 

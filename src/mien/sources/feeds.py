@@ -138,11 +138,12 @@ def _why_closed(path: str) -> str:
 
 def _stream(url: str, stop: threading.Event) -> Iterator[Shot]:
     scheme = urlsplit(url).scheme
-    options = {"fflags": "nobuffer"}
+    played = scheme in _PLAYED_FROM
+    options = {} if played else {"fflags": "nobuffer"}  # what comes while the stream is examined is let go
     if scheme in ("rtsp", "rtsps"):
         options["rtsp_transport"] = "tcp"  # over UDP lost packets break pictures
     timeout = (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
-    pace = _Pace(stop) if scheme in _PLAYED_FROM else None
+    pace = _Pace(stop) if played else None
     with opened(url, options, timeout=timeout, called=name_of(url), error_kind=CameraError) as container:
         stream = picture_stream(container, name_of(url))
         stream.thread_type = "SLICE"  # threads for whole frames would hold some back
@@ -174,11 +175,13 @@ def _film(film: VideoFile, broken: list[SourceError], stop: threading.Event, *, 
 
 
 class _Pace:
-    """Waits until a moment of a film has come."""
+    """Waits until a moment of a film has come; the first one is now."""
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
-        self._began_s = time.monotonic()
+        self._began_s: float | None = None
 
     def wait(self, time_s: float) -> None:
+        if self._began_s is None:
+            self._began_s = time.monotonic() - time_s
         self._stop.wait(max(0.0, self._began_s + time_s - time.monotonic()))

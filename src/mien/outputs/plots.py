@@ -66,18 +66,8 @@ class Chart:
         OutputError
             If nothing can be written there.
         """
-        target = Path(path)
-        suffix = target.suffix.lower()
-        if suffix not in SAVE_SUFFIXES:
-            allowed = f"a name that ends in {', '.join(SAVE_SUFFIXES)}"
-            raise bad_argument("path", allowed=allowed, given=str(path))
-        check_target(target)
-        buffer = io.BytesIO()
-        with warnings.catch_warnings():
-            # A title in a script that the font lacks is drawn with boxes; that is no reason to be loud.
-            warnings.filterwarnings("ignore", message="Glyph")
-            self.plot().ax_.figure.savefig(buffer, format=suffix[1:], dpi=160, facecolor="white")
-        write_file(target, buffer.getvalue())
+        check_chart(path)
+        save_figure(self.plot().ax_.figure, path)
 
     def _size_inches(self) -> tuple[float, float]:
         raise NotImplementedError
@@ -125,7 +115,7 @@ class ProbabilityChart(Chart):
             ax.text(0.5, 0.5, "no face found", ha="center", va="center", color=_INK, transform=ax.transAxes)
             ax.set_yticks([])
         ax.set_xlim(0, 1)
-        _as_percent(ax.xaxis)
+        as_percent(ax.xaxis)
         ax.set_xlabel("probability of the displayed expression", color=_INK)
         tidy(ax, self.title)
 
@@ -287,8 +277,8 @@ class ReliabilityPlot(Chart):
         x, y = self.confidence[used], self.accuracy[used]
         ax.scatter(x, y, s=area, color=_BLUE, alpha=0.55, linewidth=0, clip_on=False)
         ax.set(xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal")
-        _as_percent(ax.xaxis)
-        _as_percent(ax.yaxis)
+        as_percent(ax.xaxis)
+        as_percent(ax.yaxis)
         ax.grid(color=_FAINT, linewidth=0.6)
         ax.set_axisbelow(True)
         ax.set_xlabel("confidence", color=_INK)
@@ -297,6 +287,26 @@ class ReliabilityPlot(Chart):
         ax.text(0.97, 0.05, words, ha="right", va="bottom", color=_INK, transform=ax.transAxes)
         ax.legend(loc="upper left", frameon=False)
         tidy(ax, self.title)
+
+
+def check_chart(path: str | Path) -> None:
+    """Raise unless a chart can be written there, as :meth:`Chart.save` does."""
+    target = Path(path)
+    if target.suffix.lower() not in SAVE_SUFFIXES:
+        allowed = f"a name that ends in {', '.join(SAVE_SUFFIXES)}"
+        raise bad_argument("path", allowed=allowed, given=str(path))
+    check_target(target)
+
+
+def save_figure(figure: Any, path: str | Path) -> None:
+    """Write a matplotlib figure, whole or not at all, as its name says; see :meth:`Chart.save`."""
+    check_chart(path)
+    target, buffer = Path(path), io.BytesIO()
+    with warnings.catch_warnings():
+        # A title in a script that the font lacks is drawn with boxes; that is no reason to be loud.
+        warnings.filterwarnings("ignore", message="Glyph")
+        figure.savefig(buffer, format=target.suffix.lower()[1:], dpi=160, facecolor="white")
+    write_file(target, buffer.getvalue())
 
 
 def tidy(ax: Axes, title: str) -> None:
@@ -309,7 +319,8 @@ def tidy(ax: Axes, title: str) -> None:
         ax.set_title(title.replace("$", r"\$"), loc="left", color=_INK, fontweight="bold", pad=8)
 
 
-def _as_percent(axis: Any) -> None:
+def as_percent(axis: Any) -> None:
+    """Write the numbers of an axis, shares from 0 to 1, as whole percents."""
     from matplotlib.ticker import PercentFormatter
 
     axis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))

@@ -66,7 +66,7 @@ function learn(hello) {
   about = { ...about, ...hello };
   view.colours = about.colours;
   const records = about.records ?? [];
-  const kept = records.length ? `The readings are written to ${records.join(", ")}; pictures are not kept.` : "Nothing is kept.";
+  const kept = records.length ? `What is read is written to ${records.join(", ")}; pictures are not kept.` : "Nothing is kept.";
   $("notice-text").textContent = `Facial expressions are being read here. ${kept}`;
   $("help-records").textContent = records.length ? kept : "Pictures and readings are shown and forgotten; nothing is kept.";
   $("help-model").textContent = about.model ? `Model ${about.model}, mien ${about.version}.` : `mien ${about.version}.`;
@@ -127,7 +127,7 @@ function say() {
   const [title, more, act = ""] = situation();
   if ($("message-title").textContent !== title && title) $("message-title").textContent = title;
   if ($("message-more").textContent !== more && title) $("message-more").textContent = more;
-  $("message").classList.toggle("shown", Boolean(title));
+  $("message").classList.toggle("open", Boolean(title));
   $("message-act").hidden = !act;
   $("message-act").textContent = act;
   root.dataset.said = title;

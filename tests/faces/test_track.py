@@ -237,3 +237,12 @@ def test_a_cut_is_told_from_motion():
     assert not is_cut(thumbnail_of(b), thumbnail_of(a))
     assert is_cut(thumbnail_of(scene([], seed=1)[0]), thumbnail_of(a))
     assert not is_cut(thumbnail_of((0.5 * a).astype(np.uint8)), thumbnail_of(a)), "less light is no cut"
+
+
+def test_pictures_without_a_pattern_are_like_all_others():
+    boxes = np.array([[100, 80, 160, 140]], np.float32)
+    tracker = Tracker()
+    for i in range(6):
+        image = np.full((*SIZE, 3), 10 + 40 * i, np.uint8)
+        assert tracker.update(faces_in(boxes), i / RATE, image).track_id.tolist() == [0]
+        assert not is_cut(thumbnail_of(image), thumbnail_of(scene([])[0]))

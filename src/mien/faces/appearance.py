@@ -36,6 +36,9 @@ COLOUR = slice(FACE.stop, FACE.stop + 2 * COLOUR_SIDE**2)
 LENGTH = COLOUR.stop
 """How many numbers describe a face."""
 
+FLAT = 1e-6
+"""A picture whose values differ less than this from their mean, all squared and summed, has no pattern."""
+
 SAME_SCENE = 0.5
 """Two frames whose thumbnails correlate less are of two scenes."""
 
@@ -80,7 +83,7 @@ def describe(
 
 
 def correlation(looks: Float, others: Float, part: slice) -> Float:
-    """Return how alike grey pictures are, whatever their light.
+    """Return how alike grey pictures are, whatever their light; one without any pattern is like all others.
 
     Parameters
     ----------
@@ -94,8 +97,7 @@ def correlation(looks: Float, others: Float, part: slice) -> Float:
     ndarray of shape (n, m), float64
         -1 to 1.
     """
-    similar: Float = _centred(looks[:, part]) @ _centred(others[:, part]).T
-    return similar
+    return _alike(looks[:, part], others[:, part])
 
 
 def same_person(looks: Float, others: Float) -> Float:
@@ -137,8 +139,7 @@ def same_moment(looks: Float, others: Float) -> Float:
 
 def is_cut(thumbnail: Float, last: Float) -> bool:
     """Tell whether a film shows another scene than a frame before, by both :func:`thumbnail_of`."""
-    alike: Float = _centred(thumbnail[None]) @ _centred(last[None]).T
-    return bool(alike[0, 0] < SAME_SCENE)
+    return bool(_alike(thumbnail[None], last[None])[0, 0] < SAME_SCENE)
 
 
 def thumbnail_of(image: NDArray[np.uint8]) -> Float:
@@ -158,8 +159,15 @@ def _inside(image: NDArray[np.uint8], box_xyxy: NDArray[np.floating]) -> NDArray
     return image[low[1] : high[1], low[0] : high[0]]
 
 
+def _alike(pictures: Float, others: Float) -> Float:
+    """Return the correlation of rows with rows, (n, m)."""
+    a, b = _centred(pictures), _centred(others)
+    flat = np.logical_or.outer(~a.any(axis=1), ~b.any(axis=1))
+    return np.where(flat, 1.0, a @ b.T)
+
+
 def _centred(pictures: Float) -> Float:
-    """Return rows without their mean and of length one."""
+    """Return rows without their mean and of length one; zeros where there is no pattern."""
     plain: Float = pictures - pictures.mean(axis=1, keepdims=True)
     length: Float = np.linalg.norm(plain, axis=1, keepdims=True)
-    return plain / np.maximum(length, 1e-9)
+    return np.where(length > FLAT, plain / np.maximum(length, FLAT), 0.0)

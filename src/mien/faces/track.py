@@ -26,9 +26,9 @@ VELOCITY_S = 0.15
 COAST_S = 0.4
 """A face out of sight is expected to have gone on for about so many seconds, at its last velocity."""
 
-FIRST_LOOK_S, LOOK_S, UNLIKE_S = 0.3, 1.5, 10.0
-"""Time constants of a face's mean look, seconds: while it is new, and may be coming out from behind
-something; later; and later when it does not look like itself, because it is covered or turned."""
+FIRST_LOOK_S, LOOK_S, UNLIKE_S = 0.1, 1.5, 3.0
+"""Time constants of a face's mean look, seconds: when it is not yet believed; later; and later when it does
+not look like itself, because it is covered or turned."""
 
 ALIKE = 0.8
 """A face that correlates less with the mean of the past does not look like itself."""
@@ -120,9 +120,8 @@ class Track:
         if passed > 0:
             new = (_middle(box_xyxy) - _middle(self.box_xyxy)) / passed
             velocity = velocity - math.expm1(-passed / VELOCITY_S) * (new - velocity)
-        constant_s = FIRST_LOOK_S if time_s - self.born_s < YOUNG_S else LOOK_S
-        if correlation(look[None], self.look[None], FACE)[0, 0] < ALIKE and constant_s == LOOK_S:
-            constant_s = UNLIKE_S
+        alike = correlation(look[None], self.look[None], FACE)[0, 0] >= ALIKE
+        constant_s = LOOK_S if alike else UNLIKE_S if self.is_confirmed else FIRST_LOOK_S
         mean = self.look - math.expm1(-passed / constant_s) * (look - self.look)
         return replace(
             self,

@@ -135,7 +135,7 @@ def fast(random: Random) -> Film:
 
 
 def turning(random: Random) -> Film:
-    """A head turns away until half its width is left, and leans up to 35 degrees."""
+    """Turn a head away until half its width is left, and lean it up to 35 degrees."""
     speed = random.uniform(1.5, 3)
     role = Role(
         0,

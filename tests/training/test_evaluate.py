@@ -11,6 +11,7 @@ from mien.errors import ArgumentError
 from mien.faces.faces import Faces
 from mien.labels import EKMAN7, FERPLUS8, LabelSet, parse_scheme
 from mien.training.evaluate import evaluate_model, score
+from mien.training.surround import Surround
 
 
 class WholeDetector:
@@ -252,3 +253,104 @@ def test_groups_are_told_apart():
     assert light.by_subject and json.dumps(answer.to_dict(), allow_nan=False)
     with pytest.raises(ArgumentError, match="group column of shades"):
         evaluate_model(ShadeModel(), lit, groups=["gender"])
+
+
+VOTES = np.array([[0] * 3 + [9] + [0] * 3, [0] * 3 + [5, 5] + [0] * 2, [0] * 7, [0] * 4 + [8] + [0] * 2])
+
+
+def test_votes_are_compared_also_where_they_do_not_decide():
+    """Of four pictures the second has votes and no majority, the third neither."""
+    voted = replace(corpus([3, 3, 4, 4], [3, -1, -1, 4], marks=[0, 1, 2, 3]), votes=VOTES.astype(np.float32))
+    answer = evaluate_model(ShadeModel(), voted)
+    report = answer.all
+    assert (report.n, answer.left_out, report.accuracy, report.confusion.sum()) == (2, 2, 1, 2)
+    assert report.votes.n == 2 and report.votes.kl == pytest.approx(-np.log(0.9), rel=1e-5)
+    assert report.all_votes.n == 3
+    split = 0.5 * np.log(0.5 / 0.9) + 0.5 * np.log(0.5 / (0.1 / 6))
+    assert report.all_votes.kl == pytest.approx((2 * -np.log(0.9) + split) / 3, rel=1e-5)
+    plain = json.loads(json.dumps(answer.to_dict(), allow_nan=False))
+    assert plain["all"]["votes"]["n"] == 2 and plain["all"]["all_votes"]["n"] == 3
+
+
+def test_votes_do_not_change_what_is_scored_or_grouped():
+    shown = replace(
+        corpus([3, 3, 4, 4], [3, -1, -1, 0], marks=[0, 1, 2, 3]), groups={"x": np.array(list("aabb"))}
+    )
+    without = evaluate_model(ShadeModel(), shown, groups=["x"])
+    voted = evaluate_model(ShadeModel(), replace(shown, votes=VOTES.astype(np.float32)), groups=["x"])
+    assert without.all.votes is None and voted.all.votes is not None
+    assert (voted.all.n, voted.all.accuracy, voted.all.ece) == (without.all.n, 0.5, without.all.ece)
+    assert voted.groups[0].to_dict() == without.groups[0].to_dict()
+
+
+def test_votes_without_what_stands_in_training():
+    marked = corpus([3, 4, 3, 4, 5], [3, 4, 3, -1, 5], SPLIT, marks=[0, 1, 0, 2, 3])
+    votes = np.eye(7, dtype=np.float32)[[3, 4, 3, 4, 5]] * 10
+    answer = evaluate_model(ShadeModel(), replace(marked, votes=votes), split="PublicTest")
+    assert (answer.all.all_votes.n, answer.all.votes.n) == (3, 2)
+    assert (answer.clean.all_votes.n, answer.clean.votes.n, answer.clean.n) == (2, 1, 1)
+
+
+def test_films_with_votes_are_scored_where_they_are_labelled():
+    film = filmed([3, 4, 4], [3, -1, 4], ["a", "a", "a"], [0, 1, 2])
+    film = replace(film, votes=np.eye(7, dtype=np.float32)[[3, 4, 4]])
+    report = evaluate_model(LastShadeModel(), film).all
+    assert (report.n, report.all_votes.n) == (2, 2)
+
+
+def test_mean_recall_over_chosen_emotions():
+    pictures = corpus([3, 3, 4, 0, 5], [3, 3, 4, 4, 0])
+    report = evaluate_model(ShadeModel(), pictures, recall_over=["happy", "neutral", "contempt", "fear"]).all
+    recall = report.mean_recall
+    assert (recall.emotions, recall.absent, recall.n) == (("happiness", "neutral"), ("contempt", "fear"), 4)
+    assert recall.value == pytest.approx(0.75) and recall.low < 0.75 < recall.high
+    assert report.to_dict()["mean_recall"]["emotions"] == ["happiness", "neutral"]
+
+
+def test_mean_recall_counts_missed_faces():
+    pictures = corpus([3, 0, 4], [3, 0, 4])
+    pictures.images[1][:] = 0
+    report = evaluate_model(
+        ShadeModel(), pictures, detector=WholeDetector(), recall_over=["anger", "neutral"]
+    ).all
+    assert (report.mean_recall.value, report.mean_recall.n) == (0.5, 2)
+    assert report.of_found == (1.0, pytest.approx(0.3424, abs=1e-4), 1.0)
+    assert report.to_dict()["accuracy_of_found"]["value"] == 1.0
+
+
+def test_mean_recall_of_none_and_of_what_is_no_emotion():
+    report = evaluate_model(ShadeModel(), corpus([3, 4], [3, 4]), recall_over=["contempt"]).all
+    assert np.isnan(report.mean_recall.value) and report.to_dict()["mean_recall"]["value"] is None
+    with pytest.raises(ArgumentError, match="'hapiness' is not a known emotion"):
+        evaluate_model(ShadeModel(), corpus([3], [3]), recall_over=["hapiness"])
+
+
+def test_thresholds_and_shares_answered():
+    report = evaluate_model(ShadeModel(), corpus([3, 4], [3, 0]), thresholds=[0.85, 0.95]).all
+    assert [one.n for one in report.abstention.at_threshold] == [2, 0]
+    assert report.abstention.at_share[0].accuracy == report.accuracy
+
+
+class InTheMiddle:
+    """Finds the face in the middle half of what it is shown, if that is 16 px or larger."""
+
+    name = "middle.none"
+
+    def detect(self, image, *, min_face=None):
+        side = image.shape[0] / 2
+        if side < 16:
+            return Faces.empty()
+        five = np.array([[0.32, 0.38], [0.68, 0.38], [0.5, 0.58], [0.35, 0.77], [0.65, 0.77]])
+        box = [side / 2, side / 2, side * 1.5, side * 1.5]
+        return Faces([box], [0.9], [five * side + side / 2])
+
+
+@pytest.mark.parametrize(("side", "missed"), [(20, 0), (12, 3)])
+def test_surrounded_faces_are_looked_for_as_they_are(side, missed):
+    """Faces of 12 px are not made larger for the detector, as those in ready-cropped pictures are."""
+    pictures = corpus([3, 4, 5], [3, 4, 5], shape=(side, side))
+    around = Surround(0.5, "black")
+    answer = evaluate_model(ShadeModel(), pictures, detector=InTheMiddle(), surround=around)
+    assert (answer.all.n, answer.all.missed, answer.all.accuracy) == (3, missed, 0.0 if missed else 1.0)
+    assert answer.surround == {"share": 0.5, "fill": "black"} == answer.to_dict()["surround"]
+    assert evaluate_model(ShadeModel(), pictures, detector=InTheMiddle()).all.missed == 0

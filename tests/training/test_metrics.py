@@ -6,9 +6,11 @@ import pytest
 from mien.errors import ArgumentError
 from mien.training.metrics import (
     confusion_matrix,
+    difference_interval,
     expected_calibration_error,
     fit_temperature,
     macro_f1,
+    mean_recall_interval,
     recalls,
     reliability,
     wilson_interval,
@@ -35,6 +37,39 @@ def test_wilson_interval(k, n, low, high):
 def test_wilson_interval_of_the_impossible(k, n):
     with pytest.raises(ArgumentError, match="k must be from 0 to n"):
         wilson_interval(k, n)
+
+
+def test_wilson_interval_of_another_confidence():
+    low, high = wilson_interval(81, 263, 1.0)
+    assert 0.2553 < low < 81 / 263 < high < 0.3662
+
+
+@pytest.mark.parametrize(
+    ("counts", "low", "high"),
+    [  # Newcombe 1998, Statistics in Medicine 17:873, table II, method 10
+        ((56, 70, 48, 80), 0.0524, 0.3339),
+        ((9, 10, 3, 10), 0.1705, 0.8090),
+        ((5, 56, 0, 29), -0.0381, 0.1926),
+        ((0, 10, 0, 20), -0.1611, 0.2775),
+        ((10, 10, 0, 10), 0.6075, 1.0),
+    ],
+)
+def test_difference_interval(counts, low, high):
+    assert difference_interval(*counts) == pytest.approx((low, high), abs=6e-5)
+
+
+def test_mean_recall_interval_holds_about_as_often_as_it_says():
+    random, share, n, held = np.random.default_rng(0), np.array([0.9, 0.5, 1.0]), np.array([40, 25, 30]), 0
+    for trial in range(200):
+        low, high = mean_recall_interval(random.binomial(n, share), n, seed=trial)
+        held += low <= share.mean() <= high
+    assert held >= 180
+
+
+def test_mean_recall_interval_at_the_ends():
+    assert mean_recall_interval([5, 9], [5, 9])[1] == 1.0 and mean_recall_interval([0], [7])[0] == 0.0
+    assert mean_recall_interval([5, 9], [5, 9])[0] < 0.95, "five of five leave something open"
+    assert np.isnan(mean_recall_interval([], [])).all()
 
 
 def two(best):

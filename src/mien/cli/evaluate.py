@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from mien.labels import LabelScheme
     from mien.models import Model
     from mien.sources.labelled import LabelledImages
-    from mien.training.evaluate import Evaluation, Report
-    from mien.training.groups import GroupResult
-    from mien.training.matrix import Matrix, Place
+    from mien.training.evaluate import Evaluation
     from mien.training.robustness import RobustnessReport
+    from mien.training.surround import Surround
 
 
 def evaluate(
@@ -47,6 +46,27 @@ def evaluate(
     framed: Annotated[
         bool, typer.Option("--framed", help="Take every picture as it is, without alignment.")
     ] = False,
+    surround: Annotated[
+        float | None,
+        typer.Option(help="With --detect: put so much around every picture, as a share of its sides (0.5)."),
+    ] = None,
+    fill: Annotated[
+        str, typer.Option(help="What --surround puts there: plain (its mean border colour), repeat or black.")
+    ] = "plain",
+    mirrored: Annotated[
+        bool, typer.Option("--mirrored", help="Read each face twice, as it is and mirrored: twice the work.")
+    ] = False,
+    recall_over: Annotated[
+        str | None, typer.Option(help="Also the mean recall over these emotions, with commas between.")
+    ] = None,
+    unsure: Annotated[
+        list[float] | None,
+        typer.Option(min=0, max=1, help="Accuracy where answers below this are none; may be given again."),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw calibration and abstention into this .png, .svg or .pdf."),
+    ] = None,
     groups: Annotated[
         list[str] | None,
         typer.Option(help="Column to tell results apart by ('gender'; 'agreement' of votes), or 'all'."),
@@ -68,34 +88,46 @@ def evaluate(
     Faces are aligned as in any photograph; where no face is found the picture is taken as it is, unless
     --detect counts that as an error. All numbers are given again without the pictures that also stand in
     Training. Several data sets or models give a table of each on each, on the emotions that both know.
+    Where voters were counted (--ferplus), the probabilities are compared with their votes.
     """
+    from mien.cli.scores import print_evaluation, print_matrix, save_charts
     from mien.faces.detect import load_detector
     from mien.labels import parse_scheme
     from mien.outputs.files import check_target, write_file
+    from mien.training.abstention import THRESHOLDS
     from mien.training.matrix import evaluate_matrix
+    from mien.training.mirrored import mirror
 
-    if detect and framed:
-        raise typer.BadParameter("--detect and --framed exclude each other.")
+    _refuse(detect, framed, surround, plot, robustness, pairs=len(dataset) * len(model or ["default"]))
     if json_file is not None:
         check_target(json_file)
+    extra: dict[str, Any] = {
+        "surround": _surround(surround, fill),
+        "recall_over": _names(recall_over),
+        "thresholds": sorted(set(unsure)) if unsure else THRESHOLDS,
+    }
     corpora = _open(dataset, ferplus, labels)
     scheme = parse_scheme(emotions) if emotions is not None else None
     scorers = [[_load(name, corpus, threads) for corpus in corpora] for name in model or ["default"]]
+    if mirrored:
+        scorers = [[mirror(one) for one in row] for row in scorers]
     finder = None if framed else load_detector(detector, threads=threads)
     missed = "error" if detect else "framed"
     splits = [_split_of(corpus, split, one=len(corpora) == 1) for corpus in corpora]
     columns = [_columns(corpus, groups or [], corpora) for corpus in corpora]
     if len(corpora) == len(scorers) == 1:
-        result = _one(scorers[0][0], corpora[0], splits[0], finder, missed, scheme, columns[0], cache)
-        _print(result)
+        result = _one(scorers[0][0], corpora[0], splits[0], finder, missed, scheme, columns[0], cache, extra)
+        print_evaluation(result)
+        if plot is not None:
+            save_charts(result, plot)
         written = result.to_dict()
     else:
         with progress("scoring", len(corpora) * len(scorers)) as show:
             matrix = evaluate_matrix(
                 scorers, corpora, splits=splits, detector=finder, missed=missed, scheme=scheme,
-                groups=columns, cache=cache, progress=lambda done, _: show(done),
+                groups=columns, cache=cache, progress=lambda done, _: show(done), **extra,
             )  # fmt: skip
-        _print_matrix(matrix)
+        print_matrix(matrix)
         written = matrix.to_dict()
     if robustness:
         tried = [
@@ -106,6 +138,40 @@ def evaluate(
         written["robustness"] = [report.to_dict() for report in tried]
     if json_file is not None:
         write_file(json_file, (json.dumps(written, indent=2) + "\n").encode())
+
+
+def _refuse(
+    detect: bool, framed: bool, surround: float | None, plot: Path | None, robustness: bool, *, pairs: int
+) -> None:
+    """Complain of options that do not go together, and of a chart that cannot be written, before any work."""
+    from mien.outputs.plots import check_chart
+
+    if detect and framed:
+        raise typer.BadParameter("--detect and --framed exclude each other.")
+    if surround is not None and not detect:
+        raise typer.BadParameter("--surround is for the whole chain, from detection on: give --detect too.")
+    if surround is not None and robustness:
+        raise typer.BadParameter("--surround and --robustness exclude each other.")
+    if plot is not None and pairs > 1:
+        raise typer.BadParameter("--plot draws one model on one data set.")
+    if plot is not None:
+        check_chart(plot)
+
+
+def _surround(share: float | None, fill: str) -> Surround | None:
+    from mien.training.surround import Surround
+
+    return None if share is None else Surround(share, fill)
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    """Read the emotions of --recall-over; a word that is none is complained of before any work."""
+    from mien.labels import canonical_name
+
+    names = [name for name in (text or "").split(",") if name.strip()]
+    if text is not None and not names:
+        raise bad_argument("--recall-over", allowed="emotions with commas between", given=text)
+    return tuple(canonical_name(name) for name in names)
 
 
 def _open(specs: list[str], ferplus: Path | None, labels: str | None) -> list[LabelledImages]:
@@ -160,13 +226,14 @@ def _one(
     scheme: LabelScheme | None,
     columns: list[str],
     cache: Path | None,
+    extra: dict[str, Any],
 ) -> Evaluation:
     from mien.training.evaluate import evaluate_model
 
     with progress("scoring", len(corpus)) as show:
         return evaluate_model(
             model, corpus, split=split, detector=detector, missed=missed, scheme=scheme, groups=columns,
-            cache=cache, progress=lambda done, _: show(done),
+            cache=cache, progress=lambda done, _: show(done), **extra,
         )  # fmt: skip
 
 
@@ -191,84 +258,3 @@ def _disturbed(
     typer.echo(f"\n{report.model} on the same {report.n} pictures of {report.data}, disturbed")
     show_table(ROBUSTNESS_COLUMNS, report.rows(), right=ROBUSTNESS_COLUMNS[1:])
     return report
-
-
-def _print(result: Evaluation) -> None:
-    left_out = f"{result.left_out} pictures without a label left out"
-    typer.echo(f"{result.model} on {result.data} ({result.rule}; {left_out})")
-    columns = {"all": result.all} | ({"without those in Training": result.clean} if result.clean else {})
-    lines = [
-        ("N", *(str(r.n) for r in columns.values())),
-        ("accuracy", *(f"{r.accuracy:.4f} ({r.low:.4f} to {r.high:.4f})" for r in columns.values())),
-        ("macro-F1", *(f"{r.macro_f1:.4f}" for r in columns.values())),
-        (
-            "calibration error",
-            *(f"{r.ece:.4f} ({r.ece_low:.4f} to {r.ece_high:.4f})" for r in columns.values()),
-        ),
-        ("faces missed", *(str(r.missed) for r in columns.values())),
-        *(_recall_line(emotion, list(columns.values())) for emotion in result.all.recall),
-    ]
-    show_table(("", *columns), lines)
-    for group in result.groups:
-        _print_groups(group)
-
-
-def _recall_line(emotion: str, reports: list[Report]) -> tuple[str, ...]:
-    values = (f"{r.recall[emotion]:.4f}" if emotion in r.recall else "-" for r in reports)
-    return (f"recall, {emotion}", *values)
-
-
-def _print_groups(result: GroupResult) -> None:
-    from mien.training.groups import SMALLEST
-
-    lines = [
-        (g.value or "not said", str(g.n), str(g.subjects or "-"), f"{g.accuracy:.4f}",
-         f"{g.low:.4f} to {g.high:.4f}", f"{g.macro_f1:.4f}")
-        for g in result.groups
-    ]  # fmt: skip
-    typer.echo("")
-    show_table((result.column, "N", "people", "accuracy", "95 % interval", "macro-F1"), lines)
-    drawn = "people" if result.by_subject else "pictures"
-    if result.best:
-        typer.echo(
-            f"gap, best ({result.best}) minus worst ({result.worst}): {result.gap:.4f} "
-            f"({result.gap_low:.4f} to {result.gap_high:.4f}, by drawing {drawn})"
-        )
-    else:
-        typer.echo(f"no gap: fewer than two groups have {SMALLEST} pictures")
-
-
-def _print_matrix(matrix: Matrix) -> None:
-    for title, written in (("accuracy", _accuracy), ("macro-F1", _macro_f1)):
-        lines = [
-            (model, *(written(place) for place in row))
-            for model, row in zip(matrix.models, matrix.places, strict=True)
-        ]
-        show_table((title, *matrix.data), lines)
-        typer.echo("")
-    for model, row in zip(matrix.models, matrix.places, strict=True):
-        for data, place in zip(matrix.data, row, strict=True):
-            typer.echo(f"{model} on {data}: {place.reason or 'scored in ' + ', '.join(place.emotions)}")
-            for group in place.evaluation.groups if place.evaluation else ():
-                _print_groups(group)
-
-
-def _accuracy(place: Place) -> str:
-    if place.evaluation is None:
-        return "-"
-    r = place.evaluation.clean or place.evaluation.all
-    return f"{r.accuracy:.4f} ({r.low:.4f} to {r.high:.4f}), N {r.n}{_raw(place.evaluation)}"
-
-
-def _macro_f1(place: Place) -> str:
-    if place.evaluation is None:
-        return "-"
-    r = place.evaluation.clean or place.evaluation.all
-    return f"{r.macro_f1:.4f} ({r.macro_f1_low:.4f} to {r.macro_f1_high:.4f})"
-
-
-def _raw(evaluation: Evaluation) -> str:
-    """Say that pictures were left out of the number, and what it is with them."""
-    if evaluation.clean is None or evaluation.clean.n == evaluation.all.n:
-        return ""
-    return f"; {evaluation.all.accuracy:.4f} of {evaluation.all.n} with those in Training"

@@ -20,6 +20,7 @@ from mien.faces.align import LANDMARKS, CropSpec
 from mien.faces.detect import Detector, find_single
 from mien.sources.labelled import Images
 from mien.training.geometry import Geometry
+from mien.training.surround import Surround, find_main
 
 Progress = Callable[[int, int], None]
 Row = dict[str, NDArray[Any]]
@@ -50,6 +51,7 @@ def cut_corpus(
     spec: CropSpec,
     detector: Detector | None,
     *,
+    surround: Surround | None = None,
     cache: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Crops:
@@ -64,6 +66,10 @@ def cut_corpus(
     detector : Detector, optional
         Finds the face by whose landmarks a picture is cut, as in any photograph. Without one the pictures
         are taken as faces framed like the template.
+    surround : Surround, optional
+        Put around every picture before a face is looked for in it, which is then done as in any photograph:
+        without it a picture is taken to be little more than a face, and prepared for the detector. A
+        picture in which no face is found is cut without it.
     cache : path, optional
         Folder in which crops are kept, by the content of the picture, the detector and the spec. By
         default nothing is kept.
@@ -72,15 +78,20 @@ def cut_corpus(
 
     Raises
     ------
+    ArgumentError
+        If there is a surrounding and no detector.
     DatasetError
         If the cache is damaged.
     """
-    places = _Kept(cache, "places", detector)
-    crops = _Kept(cache, "crops", detector, **asdict(spec))
+    if surround is not None and detector is None:
+        raise bad_argument("surround", allowed="given with a detector, which looks into it", given=surround)
+    around = {} if surround is None else {"surround": asdict(surround)}
+    places = _Kept(cache, "places", detector, **around)
+    crops = _Kept(cache, "crops", detector, **asdict(spec), **around)
 
     def look(image: NDArray[np.uint8]) -> Row:
-        place = None if detector is None else partial(_place, image, detector, places)
-        return crops.get(image, lambda: _cut(image, spec, None if place is None else place()))
+        place = None if detector is None else partial(_place, image, detector, places, surround)
+        return crops.get(image, lambda: _cut(image, spec, None if place is None else place(), surround))
 
     rows = _each(images, look, progress)
     for kept in (places, crops):
@@ -138,11 +149,17 @@ def _each(images: Images, look: Callable[[NDArray[np.uint8]], Row], progress: Pr
     return rows
 
 
-def _place(image: NDArray[np.uint8], detector: Detector, kept: _Kept) -> Row:
-    """Return where the one face of a picture is."""
+def _place(
+    image: NDArray[np.uint8], detector: Detector, kept: _Kept, surround: Surround | None = None
+) -> Row:
+    """Return where the one face of a picture is; with something around it, in pixels of both together."""
 
     def find() -> Row:
-        faces = find_single(image, detector)
+        if surround is None:
+            faces = find_single(image, detector)
+        else:
+            canvas, middle = surround.pad(image)
+            faces = find_main(canvas, detector, middle)
         found = bool(len(faces))
         points = faces.landmarks_xy[0] if found else np.zeros((len(LANDMARKS), 2), np.float32)
         return {"found": np.array(found), "landmarks": points.astype(np.float32)}
@@ -150,9 +167,10 @@ def _place(image: NDArray[np.uint8], detector: Detector, kept: _Kept) -> Row:
     return kept.get(image, find)
 
 
-def _cut(image: NDArray[np.uint8], spec: CropSpec, place: Row | None) -> Row:
+def _cut(image: NDArray[np.uint8], spec: CropSpec, place: Row | None, surround: Surround | None) -> Row:
     if place is not None and place["found"]:
-        return {"crop": spec.cut(image, place["landmarks"][None])[0], "found": np.array(True)}
+        canvas = image if surround is None else surround.pad(image)[0]
+        return {"crop": spec.cut(canvas, place["landmarks"][None])[0], "found": np.array(True)}
     return {"crop": spec.cut_framed(image), "found": np.array(place is None)}
 
 

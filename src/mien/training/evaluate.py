@@ -7,9 +7,10 @@ displayed expression.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,11 @@ from mien.faces.detect import Detector
 from mien.labels import LabelScheme, LabelSet, restrict
 from mien.models import Model
 from mien.sources.labelled import LabelledImages, leaked_into_training, sequence_windows, split_role
-from mien.training.crops import cut_corpus
+from mien.training.abstention import THRESHOLDS
+from mien.training.crops import Crops, cut_corpus
 from mien.training.groups import GroupResult, by_group, group_column
 from mien.training.reports import Evaluation, Report, score
+from mien.training.surround import Surround
 
 __all__ = ["Answers", "Evaluation", "Report", "SequenceModel", "ask", "evaluate_model", "onto", "score"]
 
@@ -32,6 +35,7 @@ WINDOWS = 32
 """Windows scored in one call."""
 
 Progress = Callable[[int, int], None]
+Cut = Callable[..., Crops]
 
 
 @runtime_checkable
@@ -79,6 +83,9 @@ def evaluate_model(
     missed: str = "error",
     scheme: LabelScheme | None = None,
     groups: Sequence[str] = (),
+    surround: Surround | None = None,
+    recall_over: Sequence[str] = (),
+    thresholds: Sequence[float] = THRESHOLDS,
     cache: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -89,10 +96,11 @@ def evaluate_model(
     model : Model
         Where it knows more emotions than the corpus, its probabilities are renormalised over the corpus's;
         an emotion it does not know it cannot get right. A model of sequences sees, for each labelled
-        picture of a sequence, that picture and those before it; a still it sees for all its frames.
+        picture of a sequence, that picture and those before it; a still it sees for all its frames. For one
+        that reads each face twice see :func:`mien.training.mirrored.mirror`.
     corpus : LabelledImages
         The whole corpus, so that pictures which also stand in Training can be told. Pictures without a
-        label are left out.
+        label are left out, but for those with votes: they are compared with these.
     split : str, optional
         Which part to score; by default all.
     detector : Detector, optional
@@ -106,6 +114,12 @@ def evaluate_model(
         the model's probabilities are added up by class and renormalised.
     groups : sequence of str
         Columns to tell the results apart by; :func:`mien.training.groups.group_columns` lists them.
+    surround : Surround, optional
+        Put around every picture before the detector looks at it, as if the face stood in a whole picture.
+    recall_over : sequence of str
+        Emotions whose mean recall is wanted.
+    thresholds : sequence of float
+        Values of ``unsure`` at which the accuracy is wanted, 0 to 1.
     cache : path, optional
         Folder in which crops are kept; see :func:`mien.training.crops.cut_corpus`.
     progress : callable, optional
@@ -124,54 +138,71 @@ def evaluate_model(
         known = ", ".join(sorted(set(corpus.split.tolist()) - {""})) or "no splits"
         raise bad_argument("split", allowed=f"a part of {corpus.name} ({known})", given=split)
     columns = {column: group_column(corpus, column) for column in groups}
-    framed = detector is None or missed == "framed"
     chosen = corpus.select(part)
-    answers = ask(model, chosen, detector, framed=framed, cache=cache, progress=progress)
+    answers = ask(
+        model,
+        chosen,
+        detector,
+        framed=detector is None or missed == "framed",
+        surround=surround,
+        voted=True,
+        cache=cache,
+        progress=progress,
+    )
     rows = np.flatnonzero(part)[answers.row]
-    label, found = corpus.label[rows], answers.found
-    classes = onto(answers.probability, model.labels, corpus.labels, scheme)
+    given = _Given(
+        corpus, rows, onto(answers.probability, model.labels, corpus.labels, scheme), answers.found
+    )
     data = corpus.name if split is None else f"{corpus.name} {split}"
     name = f"{model.name} on {data}"
+    options: dict[str, Any] = {"recall_over": recall_over, "thresholds": thresholds}
     return Evaluation(
         model=model.name,
         data=data,
         rule=corpus.rule,
-        all=score(name, corpus.labels, label, classes, found),
-        clean=_clean(name, corpus, rows, classes, found) if split_role(split or "") != "train" else None,
-        left_out=len(chosen) - len(rows),
-        groups=tuple(
-            _grouped(column, value, corpus, rows, classes, found) for column, value in columns.items()
-        ),
+        all=given.score(name, **options),
+        clean=_clean(name, given, **options) if split_role(split or "") != "train" else None,
+        left_out=len(chosen) - int((chosen.label >= 0).sum()),
+        groups=tuple(_grouped(column, value, given) for column, value in columns.items()),
+        mirrored=bool(getattr(model, "mirrored", False)),
+        surround=None if surround is None else asdict(surround),
     )
 
 
-def _clean(
-    name: str,
-    corpus: LabelledImages,
-    rows: NDArray[np.int64],
-    classes: NDArray[np.float32],
-    found: NDArray[np.bool_],
-) -> Report | None:
+@dataclass(frozen=True)
+class _Given:
+    """Answers in the columns of the corpus: rows of it, probabilities (m, k), and where there is one."""
+
+    corpus: LabelledImages
+    rows: NDArray[np.int64]
+    classes: NDArray[np.float32]
+    found: NDArray[np.bool_]
+
+    def select(self, kept: NDArray[np.bool_]) -> _Given:
+        return _Given(self.corpus, self.rows[kept], self.classes[kept], self.found[kept])
+
+    def score(self, name: str, **options: Any) -> Report:
+        label, votes = self.corpus.label[self.rows], self.corpus.votes
+        votes = None if votes is None else votes[self.rows]
+        return score(name, self.corpus.labels, label, self.classes, self.found, votes=votes, **options)
+
+
+def _clean(name: str, given: _Given, **options: Any) -> Report | None:
     """Score again without Training, and without what stands there too; None where that leaves nothing."""
+    corpus, rows = given.corpus, given.rows
     training = np.array([split_role(str(name)) == "train" for name in corpus.split], bool)
     if not training.any():
         return None
     kept = ~leaked_into_training(corpus)[rows] & ~training[rows]
-    if not kept.any():
+    if not (corpus.label[rows][kept] >= 0).any():
         return None
-    without = f"{name}, without pictures that stand in Training"
-    return score(without, corpus.labels, corpus.label[rows][kept], classes[kept], found[kept])
+    return given.select(kept).score(f"{name}, without pictures that stand in Training", **options)
 
 
-def _grouped(
-    column: str,
-    value: NDArray[np.str_],
-    corpus: LabelledImages,
-    rows: NDArray[np.int64],
-    classes: NDArray[np.float32],
-    found: NDArray[np.bool_],
-) -> GroupResult:
-    answer = np.where(found, classes.argmax(axis=1), -1)
+def _grouped(column: str, value: NDArray[np.str_], answers: _Given) -> GroupResult:
+    given = answers.select(answers.corpus.label[answers.rows] >= 0)
+    corpus, rows = given.corpus, given.rows
+    answer = np.where(given.found, given.classes.argmax(axis=1), -1)
     people = None if corpus.subject is None else corpus.subject[rows]
     return by_group(column, value[rows], corpus.label[rows], answer, len(corpus.labels), subject=people)
 
@@ -182,6 +213,8 @@ def ask(
     detector: Detector | None,
     *,
     framed: bool,
+    surround: Surround | None = None,
+    voted: bool = False,
     cache: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Answers:
@@ -189,31 +222,39 @@ def ask(
 
     Parameters
     ----------
-    model, corpus, detector, cache, progress
+    model, corpus, detector, surround, cache, progress
         As for :func:`evaluate_model`. The pictures without a label are only seen as the past of others.
     framed : bool
         Whether pictures in which no face is found are answered too, framed like the template.
+    voted : bool
+        Whether pictures without a label that have votes, and belong to no sequence, are answered too.
 
     Raises
     ------
     ArgumentError
         If no picture has a label.
     """
-    rows = np.flatnonzero(corpus.label >= 0)
-    if not len(rows):
+    wanted = corpus.label >= 0
+    if not wanted.any():
         raise bad_argument("corpus", allowed="one with labelled pictures", given=corpus.name)
+    sequenced = np.zeros(len(corpus), bool) if corpus.sequence is None else corpus.sequence != ""
+    if voted and corpus.votes is not None:
+        wanted = wanted | ((corpus.votes.sum(axis=1) > 0) & ~sequenced)
+    rows = np.flatnonzero(wanted)
     ordered = np.zeros(len(rows), bool)
-    if isinstance(model, SequenceModel) and model.frames > 1 and corpus.sequence is not None:
-        ordered = corpus.sequence[rows] != ""
+    if isinstance(model, SequenceModel) and model.frames > 1:
+        ordered = sequenced[rows]
+    cut = partial(cut_corpus, spec=model.crop, detector=detector, surround=surround, cache=cache)
     probability = np.zeros((len(rows), len(model.labels)), np.float32)
     found = np.zeros(len(rows), bool)
     if not ordered.all():
+        step = BATCH if cache is None else len(rows)
         probability[~ordered], found[~ordered] = _ask_stills(
-            model, corpus, rows[~ordered], detector, framed, cache, progress
+            model, corpus, rows[~ordered], cut, framed, step, progress
         )
     if ordered.any() and isinstance(model, SequenceModel):
         probability[ordered], found[ordered] = _ask_windows(
-            model, corpus, rows[ordered], detector, framed, cache, progress
+            model, corpus, rows[ordered], cut, framed, progress
         )
     return Answers(rows, probability, found)
 
@@ -222,22 +263,21 @@ def _ask_stills(
     model: Model,
     corpus: LabelledImages,
     rows: NDArray[np.int64],
-    detector: Detector | None,
+    cut: Cut,
     framed: bool,
-    cache: str | Path | None,
+    step: int,
     progress: Progress | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     probability = np.zeros((len(rows), len(model.labels)), np.float32)
     found = np.zeros(len(rows), bool)
     # A file of kept crops is read and written once, not for each batch: then the cutting is what is shown.
-    step, cutting = (BATCH, None) if cache is None else (len(rows), progress)
+    cutting = None if step == BATCH else progress
     for start in range(0, len(rows), step):
         part = slice(start, min(start + step, len(rows)))
-        images = corpus.select(rows[part]).images
-        cut = cut_corpus(images, model.crop, detector, cache=cache, progress=cutting)
-        found[part] = cut.found | framed
+        faces = cut(corpus.select(rows[part]).images, progress=cutting)
+        found[part] = faces.found | framed
         if found[part].any():
-            probability[part][found[part]] = model.predict_proba(cut.crops[found[part]])
+            probability[part][found[part]] = model.predict_proba(faces.crops[found[part]])
         if progress is not None and cutting is None:
             progress(part.stop, len(rows))
     return probability, found
@@ -247,9 +287,8 @@ def _ask_windows(
     model: SequenceModel,
     corpus: LabelledImages,
     rows: NDArray[np.int64],
-    detector: Detector | None,
+    cut: Cut,
     framed: bool,
-    cache: str | Path | None,
     progress: Progress | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Score the windows that end at each of the rows; whether a face is found, the last picture says."""
@@ -258,12 +297,12 @@ def _ask_windows(
     windows = windows[np.isin(windows[:, -1], rows)]
     seen, place = np.unique(windows, return_inverse=True)
     place = place.reshape(windows.shape)
-    cut = cut_corpus(corpus.select(seen).images, model.crop, detector, cache=cache, progress=progress)
+    faces = cut(corpus.select(seen).images, progress=progress)
     parts = [
-        model.predict_windows(cut.crops[place[start : start + WINDOWS]])
+        model.predict_windows(faces.crops[place[start : start + WINDOWS]])
         for start in range(0, len(rows), WINDOWS)
     ]
-    return np.concatenate(parts), cut.found[place[:, -1]] | framed
+    return np.concatenate(parts), faces.found[place[:, -1]] | framed
 
 
 def onto(

@@ -80,6 +80,7 @@ def evaluate_matrix(
     groups: Sequence[Sequence[str]] | None = None,
     cache: str | Path | None = None,
     progress: Progress | None = None,
+    **options: Any,
 ) -> Matrix:
     """Score every model on every data set, on the emotions that both know.
 
@@ -96,6 +97,8 @@ def evaluate_matrix(
         As for :func:`mien.training.evaluate.evaluate_model`.
     progress : callable, optional
         Called with the number of places done, and of all.
+    **options
+        Further ones of :func:`mien.training.evaluate.evaluate_model`: surround, recall_over, thresholds.
 
     Raises
     ------
@@ -114,7 +117,15 @@ def evaluate_matrix(
         for model, corpus, split, column in zip(row, corpora, parts, columns, strict=True):
             line.append(
                 _place(
-                    model, corpus, scheme, split, detector=detector, missed=missed, groups=column, cache=cache
+                    model,
+                    corpus,
+                    scheme,
+                    split,
+                    detector=detector,
+                    missed=missed,
+                    groups=column,
+                    cache=cache,
+                    **options,
                 )
             )
             if progress is not None:

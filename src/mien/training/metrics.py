@@ -38,13 +38,15 @@ class Reliability:
         return float(np.average(np.abs(self.confidence - self.accuracy), weights=self.count))
 
 
-def wilson_interval(k: int, n: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson 1927, score interval).
+def wilson_interval(k: int, n: int, z: float = Z_95) -> tuple[float, float]:
+    """Return the interval of a share (Wilson 1927, score interval).
 
     Parameters
     ----------
     k, n : int
         k of n.
+    z : float
+        Quantile of the normal distribution; by default that of a 95 % interval.
 
     Returns
     -------
@@ -55,10 +57,34 @@ def wilson_interval(k: int, n: int) -> tuple[float, float]:
         raise bad_argument("k", allowed=f"from 0 to n ({n})", given=k)
     if n == 0:
         return 0.0, 1.0
-    share, z2 = k / n, Z_95**2
+    share, z2 = k / n, z**2
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z_95 / (1 + z2 / n) * float(np.sqrt(share * (1 - share) / n + z2 / (4 * n * n)))
+    half = z / (1 + z2 / n) * float(np.sqrt(share * (1 - share) / n + z2 / (4 * n * n)))
     return (0.0 if k == 0 else middle - half), (1.0 if k == n else middle + half)
+
+
+def difference_interval(k: int, n: int, other_k: int, other_n: int, z: float = Z_95) -> tuple[float, float]:
+    """Return the interval of a difference of two shares that are counted apart.
+
+    Newcombe (1998), Statistics in Medicine 17:873, method 10: it holds also where a share is 0 or 1.
+
+    Parameters
+    ----------
+    k, n, other_k, other_n : int
+        k of n, less other_k of other_n; both n over 0.
+    z : float
+        Quantile of the normal distribution; by default that of a 95 % interval.
+
+    Returns
+    -------
+    low, high : float
+        From -1 to 1.
+    """
+    share, other = k / n, other_k / other_n
+    low, high = wilson_interval(k, n, z)
+    other_low, other_high = wilson_interval(other_k, other_n, z)
+    down, up = np.hypot(share - low, other_high - other), np.hypot(high - share, other - other_low)
+    return float(share - other - down), float(share - other + up)
 
 
 def reliability(probability: ArrayLike, label: ArrayLike, bins: int = 15) -> Reliability:
@@ -150,6 +176,36 @@ def recalls(confusion: NDArray[np.int64], missed: ArrayLike = 0) -> NDArray[np.f
     """
     total = confusion.sum(axis=1) + np.asarray(missed)
     return np.where(total > 0, np.diag(confusion) / np.maximum(total, 1), np.nan)
+
+
+def mean_recall_interval(
+    right: ArrayLike, total: ArrayLike, *, draws: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Return a 95 % interval of the mean of several shares, each class weighing the same.
+
+    Parameters
+    ----------
+    right, total : array_like of shape (c,), int
+        Of each class, right of total; total over 0.
+    draws : int
+        How often each share is drawn from what the data leave open about it: the beta distribution of
+        Jeffreys' interval (Brown, Cai and DasGupta 2001, doi 10.1214/ss/1009213286). Drawing pictures
+        instead would leave nothing open about a class of which all or none are right.
+    seed : int
+
+    Returns
+    -------
+    low, high : float
+        Both NaN for no class.
+    """
+    hits, n = np.asarray(right, np.float64), np.asarray(total, np.float64)
+    if not len(n):
+        return float("nan"), float("nan")
+    random = np.random.default_rng(seed)
+    drawn = random.beta(hits + 0.5, n - hits + 0.5, (draws, len(n))).mean(axis=1)
+    low, high = np.percentile(drawn, (2.5, 97.5))
+    mean = float((hits / n).mean())  # where all are right, or none, it lies at the end of what is drawn
+    return min(float(low), mean), max(float(high), mean)
 
 
 def macro_f1(confusion: NDArray[np.int64], missed: ArrayLike = 0) -> float:

@@ -244,19 +244,30 @@ class Developer:
 
         self._scaler = VideoReformatter()
         self._aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or Fraction(1)
+        self._turned: tuple[int, int, Matrix | None] | None = None
 
     def develop(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         """Return the picture, shape (H, W, 3), uint8, RGB."""
         width, height = self._stored_px(frame)
         rgb = self._scaler.reformat(frame, width=width, height=height, format="rgb24")
         image = rgb.to_ndarray().astype(np.uint8, copy=False)
-        return turn_upright(image, display_matrix(frame))
+        return turn_upright(image, self._turn(frame))
 
     def size_px(self, frame: av.VideoFrame) -> tuple[int, int]:
         """Return width and height of the picture that :meth:`develop` makes."""
         width, height = self._stored_px(frame)
-        turned = display_matrix(frame)
+        turned = self._turn(frame)
         return (height, width) if turned is not None and _is_lying(turned) else (width, height)
+
+    def _turn(self, frame: av.VideoFrame) -> Matrix | None:
+        """Return the display matrix, read from the first frame of each size alone.
+
+        A PyAV frame whose side data were looked at is in a cycle with them, and its memory waits for the
+        garbage collector: hundreds of megabytes before it comes.
+        """
+        if self._turned is None or self._turned[:2] != (frame.width, frame.height):
+            self._turned = (frame.width, frame.height, display_matrix(frame))
+        return self._turned[2]
 
     def _stored_px(self, frame: av.VideoFrame) -> tuple[int, int]:
         aspect = float(self._aspect)

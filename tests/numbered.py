@@ -64,7 +64,7 @@ def shoot(
             if frame is not None and times_s is not None:
                 frame.pts, frame.time_base = round(times_s[index] * 1000), Fraction(1, 1000)
             for packet in stream.encode(frame):
-                container.mux(_spoiled(packet, coded) if coded in spoil else packet)
+                container.mux(_spoiled(packet, coded, codec) if coded in spoil else packet)
                 coded += 1
         if tone is not None:
             for packet in _tone(tone, len(images) / float(rate)):
@@ -72,10 +72,11 @@ def shoot(
     return path
 
 
-def _spoiled(packet, seed):
+def _spoiled(packet, seed, codec):
+    """Overwrite most of a packet; of a JPEG all, for it survives the loss of what is not its head."""
     data = bytearray(bytes(packet))
-    third = len(data) // 3
-    data[third:] = np.random.default_rng(seed).integers(0, 256, len(data) - third, np.uint8).tobytes()
+    kept = 2 if codec == "mjpeg" else len(data) // 3
+    data[kept:] = np.random.default_rng(seed).integers(0, 256, len(data) - kept, np.uint8).tobytes()
     broken = av.Packet(bytes(data))
     broken.pts, broken.dts, broken.time_base = packet.pts, packet.dts, packet.time_base
     broken.stream, broken.is_keyframe = packet.stream, packet.is_keyframe

@@ -128,3 +128,13 @@ def test_a_shared_model_stands_for_its_model():
         assert shared.predict_proba(np.zeros((3, 48, 48), np.uint8)).argmax(axis=1).tolist() == [0, 1, 2]
         with pytest.raises(AttributeError):
             shared.nothing  # noqa: B018  # reading it is the test
+
+
+def test_a_mistake_in_the_count_does_not_end_the_thread():
+    def broken(questions, crops):
+        raise RuntimeError("no counting")
+
+    with Batcher(TableModel(np.full((1, 8), 1 / 8)).predict_proba, on_batch=broken) as batcher:
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="no counting"):
+                batcher(np.zeros((1, 48, 48), np.uint8))

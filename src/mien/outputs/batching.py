@@ -130,9 +130,11 @@ class Batcher:
             batch.append(question)
 
     def _answer(self, batch: Sequence[_Question]) -> None:
-        crops = batch[0][0] if len(batch) == 1 else np.concatenate([asked for asked, _ in batch])
         try:
+            crops = batch[0][0] if len(batch) == 1 else np.concatenate([asked for asked, _ in batch])
             rows = self._ask(crops)
+            if self._on_batch is not None:
+                self._on_batch(len(batch), len(crops))
         except Exception as error:  # noqa: BLE001  # handed to whoever asked
             if len(batch) == 1:
                 batch[0][1].set_exception(error)
@@ -140,8 +142,6 @@ class Batcher:
                 for question in batch:
                     self._answer([question])
             return
-        if self._on_batch is not None:
-            self._on_batch(len(batch), len(crops))
         start = 0
         for asked, answer in batch:
             answer.set_result(rows[start : start + len(asked)])

@@ -7,7 +7,15 @@ from mien.errors import ArgumentError
 from mien.faces.align import CropSpec
 from mien.labels import EKMAN7
 from mien.sources.frame import Source
-from mien.testing import CollectingSink, FixedDetector, SyntheticSource, TableModel, make_faces, make_readings
+from mien.testing import (
+    CollectingSink,
+    FixedDetector,
+    ScriptedDetector,
+    SyntheticSource,
+    TableModel,
+    make_faces,
+    make_readings,
+)
 
 
 def test_the_synthetic_source_is_a_source_and_repeats_itself() -> None:
@@ -76,3 +84,11 @@ def test_the_sink_keeps_what_is_written() -> None:
 
 def test_made_readings_show_what_was_asked_for() -> None:
     assert make_readings(["joy", "calm"], EKMAN7, confidence=0.6).emotion == ["happiness", "neutral"]
+
+
+def test_the_scripted_detector_answers_once_each_and_then_finds_nothing() -> None:
+    picture = np.zeros((50, 200, 3), np.uint8)
+    detector = ScriptedDetector([make_faces(2, (200, 50)), make_faces(0), make_faces(1, (200, 50))])
+    assert [len(detector.detect(picture)) for _ in range(5)] == [2, 0, 1, 0, 0]
+    assert detector.asked == 5
+    assert len(ScriptedDetector([make_faces(2, (200, 50))]).detect(picture, min_face=1000)) == 0

@@ -12,22 +12,10 @@ from mien.faces.track import Tracker
 from mien.labels import FERPLUS8
 from mien.models.smoothing import Smoother
 from mien.sources.frame import Frame
-from mien.testing import FixedDetector, SyntheticSource, TableModel, make_faces
+from mien.testing import FixedDetector, ScriptedDetector, SyntheticSource, TableModel, make_faces
 
 SIZE = (320, 240)
 TABLE = np.random.default_rng(0).dirichlet(np.ones(8), 3).astype(np.float32)
-
-
-class Script:
-    """A detector that finds what it is told to, picture after picture; none at the end."""
-
-    name = "script"
-
-    def __init__(self, *faces):
-        self.faces = list(faces)
-
-    def detect(self, image, *, min_face=None):
-        return self.faces.pop(0) if self.faces else Faces.empty()
 
 
 class Moving(TableModel):
@@ -116,7 +104,7 @@ def test_a_time_that_goes_back_is_taken_as_the_same_moment():
 
 def test_a_person_who_comes_back_keeps_number_and_memory():
     one = make_faces(1)
-    detector = Script(one, one, one, Faces.empty(), Faces.empty(), one)
+    detector = ScriptedDetector([one, one, one, Faces.empty(), Faces.empty(), one])
     watcher = Analyzer(detector, TableModel(TABLE)).watch()
     answers = [watcher.read(frame).faces.track_id.tolist() for frame in film(6)]
     assert answers == [[0], [0], [0], [], [], [0]]

@@ -124,6 +124,36 @@ class FixedDetector:
         return self.faces[width >= (min_face or 0)]
 
 
+class ScriptedDetector:
+    """A detector that finds what it is told to, picture after picture, and then nothing.
+
+    Parameters
+    ----------
+    answers : sequence of Faces
+        What it finds in the first picture, in the second, and so on.
+    name : str
+        What it is called.
+
+    Attributes
+    ----------
+    asked : int
+        How many pictures it was shown.
+    """
+
+    def __init__(self, answers: Sequence[Faces], *, name: str = "scripted") -> None:
+        self.answers = tuple(answers)
+        self.name = name
+        self.asked = 0
+
+    def detect(self, image: NDArray[np.uint8], *, min_face: float | None = None) -> Faces:
+        """Return the next answer, without the faces that are less than `min_face` pixels wide."""
+        check_image(image)
+        self.asked += 1
+        if self.asked > len(self.answers):
+            return Faces.empty()
+        return FixedDetector(self.answers[self.asked - 1]).detect(image, min_face=min_face)
+
+
 class TableModel:
     """A model that answers from a table: the first crop gets the first row, and round again at its end.
 

@@ -1,6 +1,8 @@
 """Films: every frame with its own number and time, whatever is left out, turned, sought or broken."""
 
 import gc
+import subprocess
+import sys
 import threading
 from fractions import Fraction
 
@@ -266,6 +268,17 @@ def test_leaving_the_block_lets_the_file_go(film):
     assert next(running, None) is None
     gc.collect()
     assert threading.active_count() == before
+
+
+def test_the_logging_of_pyav_does_not_stop_it(tmp_path):
+    path = shoot(tmp_path / "film.mp4", 60, spoil=[20, 21, 24])
+    code = (
+        "import sys, av; av.logging.set_level(av.logging.PANIC);"
+        "from mien.sources.video import VideoFile;"
+        "print([len(list(VideoFile(sys.argv[1], on_error=lambda e: None))) for _ in range(6)])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == str([57] * 6), done.stderr
 
 
 def test_a_film_is_opened_by_its_name_its_content_a_list_or_a_pattern(film, tmp_path):

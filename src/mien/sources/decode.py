@@ -73,8 +73,17 @@ def opened(
         yield container
 
 
-def picture_stream(container: InputContainer, name: str) -> VideoStream:
+def picture_stream(container: InputContainer, name: str, *, prompt: bool = False) -> VideoStream:
     """Return the stream of moving pictures, made ready to decode.
+
+    Parameters
+    ----------
+    container
+        Just opened.
+    name : str
+        What to call it in a message.
+    prompt : bool
+        Whether each frame is wanted as soon as it can be had: threads for whole frames hold some back.
 
     Raises
     ------
@@ -89,7 +98,10 @@ def picture_stream(container: InputContainer, name: str) -> VideoStream:
         raise SourceError(f"{name} cannot be read as a film: it has no moving pictures in it.")
     best = container.streams.best("video")
     stream = next((one for one in moving if one is best), moving[0])
-    stream.thread_type = "AUTO"
+    stream.thread_type = "SLICE" if prompt else "AUTO"
+    if av.logging.get_level() is not None:
+        # PyAV's logging is on: threads would wait for Python to take their words while Python waits for them.
+        stream.thread_type = "NONE"
     # By default some decoders keep broken frames to themselves; they are to be counted and reported.
     stream.codec_context.flags |= av.codec.context.Flags.output_corrupt
     return stream

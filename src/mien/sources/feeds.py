@@ -145,8 +145,7 @@ def _stream(url: str, stop: threading.Event) -> Iterator[Shot]:
     timeout = (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
     pace = _Pace(stop) if played else None
     with opened(url, options, timeout=timeout, called=name_of(url), error_kind=CameraError) as container:
-        stream = picture_stream(container, name_of(url))
-        stream.thread_type = "SLICE"  # threads for whole frames would hold some back
+        stream = picture_stream(container, name_of(url), prompt=True)
         developer, base, first = Developer(stream), stream.time_base, None
         for item in decode(container, stream):
             if stop.is_set():

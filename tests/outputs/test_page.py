@@ -155,6 +155,7 @@ class Show:
     def __init__(self, emotions=("happiness",), size_px=(320, 240)):
         self.hub = LiveHub(source="camera 0", emotions=tuple(moving([]).labels), model="table")
         self.emotions = list(emotions)
+        self.tracks = None
         self.index = 0
 
     def frames(self, count=1):
@@ -164,7 +165,7 @@ class Show:
             image[60:180, 100:220] = (200, 170, 150)
             time_s = self.index / 25
             frame = Frame(image, index=self.index, time_s=time_s, source="camera", captured_s=now)
-            readings = moving(self.emotions, index=self.index, time_s=time_s)
+            readings = moving(self.emotions, index=self.index, time_s=time_s, tracks=self.tracks)
             self.hub.publish(frame, replace(readings, captured_s=now))
             self.index += 1
 
@@ -244,6 +245,42 @@ def test_who_goes_is_forgotten(page, show, site):
     show.emotions = []
     show.until(page, faces="0", cards="0")
     assert page.count(".box") == 0
+
+
+def test_a_day_of_visitors_leaves_nothing_behind(page, show, site):
+    page.open(site.url)
+    for track in range(60):
+        show.emotions, show.tracks = ["happiness", "fear"], [track, track + 1]
+        show.until(page, faces="2")
+        page.wait(lambda track=track: page.count(f".card[data-track='{track + 1}']") == 1, "not met")
+    show.tracks = [60, 61]
+    show.until(page, cards="2")  # who went is forgotten soon
+    assert page.count(".card") == page.count(".box") == 2
+
+
+def test_the_words_of_a_state_stand_over_a_film(page, show, tmp_path):
+    film = film_of(tmp_path / "door.webm")
+    with a_site(show.hub, clips={"door.webm": film}) as site:
+        page.open(site.url)
+        show.until(page, faces="1")
+        event = {
+            "type": "decision",
+            "time_s": 0.0,
+            "cue": "go",
+            "track": 0,
+            "reason": "",
+            "clip": "door.webm",
+        }
+        show.hub.tell(event)
+        show.until(page, film="yes")
+        show.hub.set_state("waiting", "Camera 0 is gone; it is looked for.")
+        page.until(said="The camera does not answer")
+        found = page.run(
+            "const r = document.getElementById('message-title').getBoundingClientRect();"
+            "document.getElementById('message').style.pointerEvents = 'auto';"
+            "return document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2).id"
+        )
+        assert found in ("message-title", "message")
 
 
 @pytest.mark.parametrize("size", [(1920, 1080), (1280, 720), (1024, 768), (800, 600), (390, 844), (320, 568)])

@@ -48,7 +48,7 @@ def shared():
             key = repr(sorted(options.items()))
             if key not in ports:
                 app = create_app(fake_analyzer(), **options)
-                ports[key] = servers.enter_context(Server(app, port=0, token=options.get("token"))).port
+                ports[key] = servers.enter_context(Server(app, port=0)).port
             return ports[key]
 
         yield start
@@ -64,7 +64,7 @@ def serve():
         def start(analyzer=None, **options):
             options.setdefault("limits", FREE)
             start.app = app = create_app(analyzer or fake_analyzer(), **options)
-            return servers.enter_context(Server(app, port=0, token=options.get("token"))).port
+            return servers.enter_context(Server(app, port=0)).port
 
         yield start
     assert reading_threads() == before
@@ -665,7 +665,7 @@ def test_a_port_that_is_taken_is_named():
 )
 def test_where_it_does_not_listen(host, port, token, error, words):
     with pytest.raises(error, match=words):
-        Server(create_app(fake_analyzer(), token=token), host, port, token=token)
+        Server(create_app(fake_analyzer(), token=token), host, port)
 
 
 def test_a_port_is_free_again_at_once(serve):

@@ -140,7 +140,7 @@ def _run(
         Camera(number_or_name, loop=loop, on_change=changed) as camera,
         FanOut(outputs, report=report) as fan,
     ):
-        server = Server(app, address.host, address.port, token=address.token)
+        server = Server(app, address.host, address.port)
         with LiveRun(
             camera, analyzer.watch(), hub, outputs=fan, story=story, report=report, on_end=server.stop
         ) as run:

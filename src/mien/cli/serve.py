@@ -68,7 +68,7 @@ def serve(
     app = create_app(
         analyzer, token=token, limits=limits, hosts=name or (), origins=origin or (), live=live_mount()
     )
-    server = Server(app, host, port, token=token)
+    server = Server(app, host, port)
     typer.echo(f"mien serves at {server.url} (Ctrl-C ends it)")
     server.run()
 

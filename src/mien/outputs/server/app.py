@@ -102,7 +102,7 @@ def build_app(
         docs_url=None,  # those pages load their scripts from elsewhere
         redoc_url=None,
     )
-    app.state.gauges, app.state.limits = gauges, limits
+    app.state.gauges, app.state.limits, app.state.token = gauges, limits, policy.token
     for router in (api, *routers):
         app.include_router(router)
     app.exception_handler(Refusal)(_answer_refusal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import logging
 import socket
 import threading
 import time
@@ -31,27 +32,27 @@ class Server:
     Parameters
     ----------
     app : FastAPI
+        Made by :func:`mien.outputs.server.create_app`.
     host : str
         Address to listen on.
     port : int
         0 for any that is free.
-    token : str, optional
-        What the application asks for; needed where other machines can reach it.
 
     Raises
     ------
     ArgumentError
-        If other machines could reach it without a token of some length, or the port is no port.
+        If other machines could reach it and the application asks for no token, or the port is no port.
     ServerError
         If the address cannot be listened on; the message says why.
     """
 
-    def __init__(
-        self, app: FastAPI, host: str = "127.0.0.1", port: int = 8765, *, token: str | None = None
-    ) -> None:
+    def __init__(self, app: FastAPI, host: str = "127.0.0.1", port: int = 8765) -> None:
         uvicorn: Any = require("uvicorn", purpose="The server", extra="serve")
-        check_host(host, token)
+        check_host(host, app.state.token)
         self._socket = listen(host, port)
+        logging.getLogger("python_multipart").setLevel(
+            logging.ERROR
+        )  # damaged forms are answered, not logged
         name = f"[{host}]" if ":" in host else host
         self.port = int(self._socket.getsockname()[1])
         self.url = f"http://{name}:{self.port}"

@@ -1,10 +1,12 @@
 """Films: every frame with its own number and time, whatever is left out, turned, sought or broken."""
 
 import gc
+import os
 import subprocess
 import sys
 import threading
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import cv2
@@ -15,6 +17,7 @@ from numbered import SIZE_PX, number_of, numbered, shoot
 from mien.errors import ArgumentError, FrameError, ImageError, SourceError, SourceNotFoundError
 from mien.sources import Frame, Source, find_film, open_source
 from mien.sources.images import ImageFiles
+from mien.sources.lazy import count_frames
 from mien.sources.video import VideoFile
 
 
@@ -194,6 +197,9 @@ CORNERS[:24, :32], CORNERS[:24, 32:], CORNERS[24:, :32], CORNERS[24:, 32:] = (
 )
 
 
+@pytest.mark.skipif(
+    not hasattr(av.video.stream.VideoStream, "set_display_rotation"), reason="PyAV 17 cannot write such films"
+)
 @pytest.mark.parametrize("mirror", [False, True])
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
 def test_a_film_is_turned_as_the_camera_was_held(tmp_path, degrees, mirror):
@@ -322,3 +328,16 @@ def test_a_film_that_cannot_be_opened_is_reported_where_errors_are(tmp_path):
     with open_source(tmp_path / "film.mp4", on_error=errors.append) as frames:
         assert list(frames) == []
     assert len(errors) == 1
+
+
+@pytest.mark.realdata
+def test_real_clips_have_all_their_frames():
+    clips = sorted((Path(os.environ.get("MIEN_DATA", "../shared/data")) / "clips").glob("*.mkv"))
+    if not clips:
+        pytest.skip("needs clips of real faces in MIEN_DATA")
+    for clip in clips:
+        film = VideoFile(clip)
+        frames = [(frame.index, frame.time_s) for frame in film]
+        assert [index for index, _ in frames] == list(range(count_frames(clip)))
+        assert len(frames) == film.frames_estimate
+        assert np.diff([time_s for _, time_s in frames]).mean() == pytest.approx(1 / film.rate_hz, rel=0.01)

@@ -233,7 +233,7 @@ def test_faces_at_the_border_have_looks():
 
 
 def test_a_cut_is_told_from_motion():
-    a, b = scene([(1, 30, 40, 60)])[0], scene([(1, 60, 40, 60)])[0]
+    a, b = scene([(1, 30, 40, 60)])[0], scene([(1, 38, 42, 60)])[0]
     assert not is_cut(thumbnail_of(b), thumbnail_of(a))
     assert is_cut(thumbnail_of(scene([], seed=1)[0]), thumbnail_of(a))
     assert not is_cut(thumbnail_of((0.5 * a).astype(np.uint8)), thumbnail_of(a)), "less light is no cut"

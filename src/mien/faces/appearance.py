@@ -39,8 +39,9 @@ LENGTH = COLOUR.stop
 FLAT = 1e-6
 """A picture whose values differ less than this from their mean, all squared and summed, has no pattern."""
 
-SAME_SCENE = 0.5
-"""Two frames whose thumbnails correlate less are of two scenes."""
+SAME_SCENE = 0.85
+"""Two frames whose thumbnails correlate less are of two scenes. In clips of a fixed camera neighbouring
+frames do at 0.91 or more, and at most at 0.80 where the film cuts between people in the same room."""
 
 Float = NDArray[np.float64]
 
@@ -143,12 +144,12 @@ def is_cut(thumbnail: Float, last: Float) -> bool:
 
 
 def thumbnail_of(image: NDArray[np.uint8]) -> Float:
-    """Return a picture's pixels at 12 x 16 places, grey, shape (192,)."""
-    rows, columns = (
-        ((np.arange(n) + 0.5) / n * side).astype(int) for n, side in zip((12, 16), image.shape, strict=False)
-    )
-    picked: Float = image[rows[:, None], columns].sum(axis=-1, dtype=np.float64)
-    return picked.ravel()
+    """Return a picture in 16 x 12 pixels, grey, shape (192,)."""
+    import cv2
+
+    step = max(1, min(image.shape[:2]) // 120)
+    small = cv2.resize(np.ascontiguousarray(image[::step, ::step]), (16, 12), interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float64).ravel()
 
 
 def _inside(image: NDArray[np.uint8], box_xyxy: NDArray[np.floating]) -> NDArray[np.uint8]:

@@ -340,4 +340,4 @@ def test_real_clips_have_all_their_frames():
         frames = [(frame.index, frame.time_s) for frame in film]
         assert [index for index, _ in frames] == list(range(count_frames(clip)))
         assert len(frames) == pytest.approx(film.frames_estimate, abs=1)
-        assert np.diff([time_s for _, time_s in frames]).mean() == pytest.approx(1 / film.rate_hz, rel=0.01)
+        assert np.diff([time_s for _, time_s in frames]).mean() == pytest.approx(1 / film.rate_hz, rel=0.05)

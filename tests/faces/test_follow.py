@@ -87,6 +87,9 @@ def test_a_face_that_is_new_or_lost_or_near_another_is_detected():
     assert not look(follower, tracker, seeing, [*alone, (2, 200, 80, 60)], time_s)[1]
     tracker.update(faces_in(scene(alone)[1]), time_s, scene(alone)[0])
     assert look(follower, tracker, seeing, alone, time_s + 0.04)[1], "one is out of sight"
+    for i in range(1, 30):
+        tracker.update(faces_in(scene(alone)[1]), time_s + i / RATE, scene(alone)[0])
+    assert not look(follower, tracker, seeing, alone, time_s + 30 / RATE)[1], "but not for long"
     beside = [(1, 40, 80, 60), (2, 110, 80, 60)]
     tracker, follower, seeing, time_s = started(beside)
     assert look(follower, tracker, seeing, beside, time_s)[1], "two are near each other"

@@ -31,6 +31,9 @@ mean of the past, and all of it with the frame before (:func:`mien.faces.appeara
 NEAR = 1.3
 """Faces whose middles are nearer than this, in sides of their boxes, are about to cross."""
 
+AWAITED_S = 0.5
+"""Who went out of sight is looked for on every frame for so many seconds; then as newcomers are."""
+
 UNDETECTED_S = 1.0
 """A face that the detector has not found for so many seconds is not followed any more."""
 
@@ -126,7 +129,10 @@ class Follower:
         time_s : float
             Seconds.
         """
-        if not steps or len(steps) < len(tracks) or not all(step.is_sure for step in steps):
+        if not steps or not all(step.is_sure for step in steps):
+            return True
+        in_sight = {step.track.number for step in steps}
+        if any(t.number not in in_sight and time_s - t.seen_s <= AWAITED_S for t in tracks):
             return True
         followed = [step.track for step in steps]
         # A little early rather than a frame late: times of frames are rounded.

@@ -96,7 +96,7 @@ function forgetRun() {
 
 // What is said
 
-const shownPace = { at: 0, screen_ms: null };
+const shownPace = { at: -Infinity, screen_ms: null };
 function showPace({ rate_hz, latency_ms, screen_ms }) { // numbers that one can read: a few times a second
   const known = shownPace.screen_ms ?? screen_ms;
   shownPace.screen_ms = screen_ms === null ? null : known + 0.1 * (screen_ms - known);

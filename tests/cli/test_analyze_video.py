@@ -52,7 +52,7 @@ def test_a_row_for_every_frame_and_face(run, film, tmp_path):
     assert {row["displayed"] for row in rows[:12]} == {"happiness"}
     assert sum(
         float(value) for name, value in rows[5].items() if name.startswith("smooth_")
-    ) == pytest.approx(1)
+    ) == pytest.approx(1, abs=1e-5)
     assert result.out.splitlines()[-1].endswith(
         "film.csv: frames 15, faces 12, people 1, frames without a face 3, not decoded 0"
     )

@@ -155,7 +155,8 @@ class ShareChart(Chart):
         return cls(summary.states, seen, np.stack([person.share for person in people]))
 
     def _size_inches(self) -> tuple[float, float]:
-        return 11.0, 1.1 + 0.5 * len(self.people)
+        names = 0.8 + 0.2 * len(self.states)  # what the list of emotions beside the bars needs
+        return 11.0, max(names, 1.1 + 0.5 * len(self.people))
 
     def _draw(self, ax: Axes) -> None:
         rows = np.arange(len(self.people))
@@ -175,7 +176,7 @@ class ShareChart(Chart):
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         ax.set_xlabel("share of the time in which the person was seen", color="#222222")
         ax.legend(
-            loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=9, handlelength=1, ncols=1
+            loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False, fontsize=9, handlelength=1, ncols=1
         )
         tidy(ax, "")
 

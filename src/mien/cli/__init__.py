@@ -20,6 +20,7 @@ from mien.cli.compare import compare
 from mien.cli.demo import demo
 from mien.cli.detector import evaluate_detector, train_detector
 from mien.cli.evaluate import evaluate
+from mien.cli.fairness import fairness
 from mien.cli.landmarks import train_landmarks
 from mien.cli.live import live
 from mien.cli.models import models
@@ -38,7 +39,7 @@ app = typer.Typer(
         "not what a person feels."
     ),
 )
-for command in (analyze, demo, models, evaluate, train, compare, audit, live, serve, report):
+for command in (analyze, demo, models, evaluate, train, compare, audit, fairness, live, serve, report):
     app.command()(command)
 app.command("train-detector")(train_detector)
 app.command("evaluate-detector")(evaluate_detector)

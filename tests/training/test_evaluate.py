@@ -137,6 +137,7 @@ def test_all_faces_missed():
         image[:] = 0
     report = evaluate_model(ShadeModel(), pictures, detector=WholeDetector()).all
     assert (report.accuracy, report.missed, report.ece, report.macro_f1) == (0.0, 2, 0.0, 0.0)
+    assert json.loads(json.dumps(report.to_dict(), allow_nan=False))["ece_low"] is None
 
 
 def test_batches_and_progress():

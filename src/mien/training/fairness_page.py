@@ -133,7 +133,7 @@ def _found_words(column: ColumnComparison, tolerance: float) -> str:
     gap = known[0].against_mean
     lowest = f"{known[0].value}, {100 * gap.value:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
     if below:
-        return f"the detection rate of {', '.join(below)} is {allowed}; the lowest is that of {lowest}."
+        return f"the detection rate of {'; '.join(below)} is {allowed}; the lowest is that of {lowest}."
     return f"no group's detection rate is {allowed}; the lowest is that of {lowest}."
 
 

@@ -10,7 +10,7 @@ from http.client import HTTPConnection
 from typing import Any
 
 import numpy as np
-from films import moving
+from film_tables import moving
 
 from mien import Analyzer
 from mien.outputs.hub import LiveHub, Packet

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from films import film, moving
+from film_tables import film, moving
 from test_report import Outline
 
 from mien.errors import OutputError, SourceError

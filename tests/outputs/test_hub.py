@@ -7,7 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from films import moving
+from film_tables import moving
 from lives import REDDISH, a_frame
 
 from mien.outputs.hub import (

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from films import film, moving
+from film_tables import film, moving
 
 from mien.errors import ArgumentError, OutputError
 from mien.outputs.files import SINKS, open_sink
@@ -21,7 +21,7 @@ FRAMES = 120
 RUN = """
 import sys
 import mien.outputs.journal as journal
-from films import film
+from film_tables import film
 from mien.outputs.files import open_sink
 
 path, columns, resume, frames, stop = *sys.argv[1:4], int(sys.argv[4]), int(sys.argv[5])

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from films import moving
+from film_tables import moving
 from lives import a_site, an_analyzer
 
 from mien import Analyzer

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from films import film, moving
+from film_tables import film, moving
 
 from mien.errors import ArgumentError
 from mien.outputs.files import open_sink

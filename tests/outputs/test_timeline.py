@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from films import film, moving
+from film_tables import film, moving
 from matplotlib.figure import Figure
 
 from mien.errors import ArgumentError, OutputError

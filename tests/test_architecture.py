@@ -186,6 +186,7 @@ LAYERS = [
     Room("training.estimator", "numpy sklearn"),
     Room("training"),
     Room("cli.show", "rich"),
+    Room("cli.options", "typer"),
     Room("cli.film", "rich typer"),
     Room("cli.analyze", "typer"),
     Room("cli.report", "typer"),

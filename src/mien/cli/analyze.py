@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.cli import options
 from mien.cli.film import FilmOptions, analyze_film
 from mien.cli.show import READING_HEADINGS, as_object, progress, reading_rows, show_table
 from mien.errors import SourceError, bad_argument
@@ -49,16 +50,12 @@ def analyze(
     resume: Annotated[
         bool, typer.Option("--resume", help="Of a film: go on with the table of an interrupted run.")
     ] = False,
-    emotions: Annotated[
-        str | None, typer.Option(help="Only these, e.g. anger,fear,calm; renormalised.")
-    ] = None,
-    unsure: Annotated[float, typer.Option(min=0, max=1, help="Below this probability say 'unsure'.")] = 0.0,
-    model: Annotated[str, typer.Option(help="Name (see 'mien models') or ONNX file.")] = "default",
-    labels: Annotated[str | None, typer.Option(help="Label set of the model: ferplus8 or ekman7.")] = None,
-    detector: Annotated[str, typer.Option(help="Name or ONNX file.")] = "default",
-    min_face: Annotated[
-        float | None, typer.Option(min=1, help="Height in pixels of the smallest face wanted.")
-    ] = None,
+    emotions: options.Emotions = None,
+    unsure: options.Unsure = 0.0,
+    model: options.ModelName = "default",
+    labels: options.Labels = None,
+    detector: options.DetectorName = "default",
+    min_face: options.MinFace = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON, one object a picture or frame, instead of a table.")
@@ -70,28 +67,21 @@ def analyze(
     reported, the others are finished, and the exit code is 1. In a film faces have tracks and values
     smoothed over time; a frame that cannot be decoded is reported and passed over.
     """
-    from mien.analyzer import Analyzer
     from mien.sources import find_film
 
-    options = FilmOptions(out, annotate, plot, every, fps, start, end, columns, resume, as_json)
+    wanted = FilmOptions(out, annotate, plot, every, fps, start, end, columns, resume, as_json)
     film = find_film(source)
     if film is None:
-        options.refuse()
+        wanted.refuse()
     else:
-        options.check()
-    analyzer = Analyzer(
-        detector,
-        model,
-        emotions=None if emotions is None else emotions.split(","),
-        labels=labels,
-        unsure=unsure,
-        min_face=min_face,
-        threads=threads,
+        wanted.check()
+    analyzer = options.build_analyzer(
+        detector, model, emotions=emotions, labels=labels, unsure=unsure, min_face=min_face, threads=threads
     )
     if film is None:
-        _analyze_pictures(source, analyzer, options)
+        _analyze_pictures(source, analyzer, wanted)
     else:
-        analyze_film(film, analyzer, options)
+        analyze_film(film, analyzer, wanted)
 
 
 def _analyze_pictures(source: list[str], analyzer: Analyzer, options: FilmOptions) -> None:

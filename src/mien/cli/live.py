@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import typer
 
+from mien.cli import options
+
 if TYPE_CHECKING:
     from mien.analyzer import Analyzer
     from mien.outputs.hub import Pace
@@ -41,24 +43,15 @@ def live(
         float | None,
         typer.Option(min=0, help="For the story: seconds in which each person's rest is learned."),
     ] = None,
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; one that other machines reach needs a token.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port of the page; 0 for any that is free.")] = 8765,
-    token: Annotated[
-        str | None,
-        typer.Option(envvar="MIEN_TOKEN", help="What the page and other clients must send."),
-    ] = None,
-    emotions: Annotated[
-        str | None, typer.Option(help="Only these, e.g. anger,fear,calm; renormalised.")
-    ] = None,
-    unsure: Annotated[float, typer.Option(min=0, max=1, help="Below this probability say 'unsure'.")] = 0.0,
-    model: Annotated[str, typer.Option(help="Name (see 'mien models') or ONNX file.")] = "default",
-    labels: Annotated[str | None, typer.Option(help="Label set of the model: ferplus8 or ekman7.")] = None,
-    detector: Annotated[str, typer.Option(help="Name or ONNX file.")] = "default",
-    min_face: Annotated[
-        float | None, typer.Option(min=1, help="Height in pixels of the smallest face wanted.")
-    ] = None,
+    host: options.Host = "127.0.0.1",
+    port: options.Port = 8765,
+    token: options.Token = None,
+    emotions: options.Emotions = None,
+    unsure: options.Unsure = 0.0,
+    model: options.ModelName = "default",
+    labels: options.Labels = None,
+    detector: options.DetectorName = "default",
+    min_face: options.MinFace = None,
     threads: Annotated[int, typer.Option(min=1, help="Processor threads of each network.")] = 1,
 ) -> None:
     """Read the faces before a camera, live, and show them on a page; Ctrl-C ends it.
@@ -66,7 +59,6 @@ def live(
     The newest frame wins: what cannot be read in time is passed over. Pictures are not kept. People before
     the camera must be told that their expressions are being read; the page says so at its top.
     """
-    from mien.analyzer import Analyzer
     from mien.outputs.fanout import open_output
     from mien.outputs.server.running import check_host
     from mien.story import read_story
@@ -78,14 +70,8 @@ def live(
     check_host(host, token)
     tale = None if story is None else read_story(story, baseline_s=baseline)
     outputs = [open_output(spec) for spec in out or [] if spec != ON_THE_PAGE]
-    analyzer = Analyzer(
-        detector,
-        model,
-        emotions=None if emotions is None else emotions.split(","),
-        labels=labels,
-        unsure=unsure,
-        min_face=min_face,
-        threads=threads,
+    analyzer = options.build_analyzer(
+        detector, model, emotions=emotions, labels=labels, unsure=unsure, min_face=min_face, threads=threads
     )
     if tale is not None:
         tale.check(analyzer.labels)

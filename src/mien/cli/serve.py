@@ -6,19 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli import options
+
 if TYPE_CHECKING:
     from mien.outputs.server import Limits
 
 
 def serve(
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; one that other machines reach needs a token.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 for any that is free.")] = 8765,
-    token: Annotated[
-        str | None,
-        typer.Option(envvar="MIEN_TOKEN", help="What clients must send; better set in the environment."),
-    ] = None,
+    host: options.Host = "127.0.0.1",
+    port: options.Port = 8765,
+    token: options.Token = None,
     origin: Annotated[
         list[str] | None,
         typer.Option(help="Another web page's origin that may use it, as https://example.org."),
@@ -26,16 +23,12 @@ def serve(
     name: Annotated[
         list[str] | None, typer.Option(help="A name, without port, that the server may be called by.")
     ] = None,
-    emotions: Annotated[
-        str | None, typer.Option(help="Only these, e.g. anger,fear,calm; renormalised.")
-    ] = None,
-    unsure: Annotated[float, typer.Option(min=0, max=1, help="Below this probability say 'unsure'.")] = 0.0,
-    model: Annotated[str, typer.Option(help="Name (see 'mien models') or ONNX file.")] = "default",
-    labels: Annotated[str | None, typer.Option(help="Label set of the model: ferplus8 or ekman7.")] = None,
-    detector: Annotated[str, typer.Option(help="Name or ONNX file.")] = "default",
-    min_face: Annotated[
-        float | None, typer.Option(min=1, help="Height in pixels of the smallest face wanted.")
-    ] = None,
+    emotions: options.Emotions = None,
+    unsure: options.Unsure = 0.0,
+    model: options.ModelName = "default",
+    labels: options.Labels = None,
+    detector: options.DetectorName = "default",
+    min_face: options.MinFace = None,
     threads: Annotated[
         int, typer.Option(min=1, help="Processor threads of each network; several pictures run side by side.")
     ] = 1,
@@ -49,21 +42,14 @@ def serve(
     Nothing that is sent is kept or logged. The description of the API is at /openapi.json; at / is a page
     that shows what the browser's own camera sees.
     """
-    from mien.analyzer import Analyzer
     from mien.outputs.live_routes import live_mount
     from mien.outputs.server import Server, create_app
     from mien.outputs.server.running import check_host
 
     check_host(host, token)
     limits = _limits(workers=workers, max_mb=max_mb, max_megapixels=max_megapixels, rate=rate)
-    analyzer = Analyzer(
-        detector,
-        model,
-        emotions=None if emotions is None else emotions.split(","),
-        labels=labels,
-        unsure=unsure,
-        min_face=min_face,
-        threads=threads,
+    analyzer = options.build_analyzer(
+        detector, model, emotions=emotions, labels=labels, unsure=unsure, min_face=min_face, threads=threads
     )
     app = create_app(
         analyzer, token=token, limits=limits, hosts=name or (), origins=origin or (), live=live_mount()

@@ -151,6 +151,8 @@ LAYERS = [
     Room("training.fit", "numpy torch lightning"),
     Room("training.material", "numpy", "cv2 av"),
     Room("training.lens", "numpy cv2"),
+    Room("training.clutter", "numpy cv2"),
+    Room("training.hiding", "numpy cv2"),
     Room("training.scenes", "numpy cv2"),
     Room("training.facepoint", "torch"),
     Room("training.mistakes", "cv2 numpy torch"),

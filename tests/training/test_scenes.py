@@ -119,3 +119,24 @@ def test_face_box_holds_the_points_and_the_forehead():
     assert box[3] > points[:68, 1].max() - 5
     assert (five_points(points) > box[:2]).all()
     assert (five_points(points) < box[2:]).all()
+
+
+def test_a_slip_of_a_face_is_neither_face_nor_background(material):
+    composer = Composer(material, 100, seed=0)
+    nothing = np.full((5, 2), np.nan)
+    whole = (0, 0, 100, 100)
+    for right, wanted in ((110.0, [True]), (170.0, [False]), (400.0, [False]), (4000.0, [])):
+        scene = composer._blank()
+        composer._enter(scene, np.array([70.0, 20.0, right, 60.0]), nothing, whole, True)
+        assert scene.sure == wanted, f"a face of which {30 / (right - 70):.0%} is seen"
+
+
+def test_drawn_things_hide_the_faces_they_cover(material):
+    composer = Composer(material, 96, seed=0)
+    hidden = 0
+    for _ in range(40):
+        scene = composer._blank()
+        scene.add(np.array([20, 20, 60, 70]), np.zeros((5, 2)), True)
+        composer._paste_clutter(scene, 80)
+        hidden += not scene.boxes or not scene.sure[0]
+    assert 8 < hidden < 40

@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.training.clutter import draw_clutter
+from mien.training.hiding import hide_part
 from mien.training.lens import expose
 from mien.training.material import Grey, Material, Photo, Portraits, five_points
 
@@ -26,6 +28,9 @@ PHOTO_SHARES = {"caltech_faces": 0.2, "fairface540": 0.4, "clips": 0.15, "withou
 
 LAYOUTS = {"pasted": 0.15, "crowd": 0.1, "tiles": 0.3, "photo": 0.37, "empty": 0.08}
 """How often a scene is of each kind."""
+
+CLUTTER_SHARE = 0.3
+"""How often drawn things lie on a scene."""
 
 MISTAKE_SHARE = 0.5
 """How often a background is one that was taken for a face, where such are known, laid so that it is seen."""
@@ -132,6 +137,9 @@ class Composer:
                 self._paste_crowd(scene)
         if layout in ("tiles", "photo") and self.random.random() < 0.3:
             self._paste_face(scene, self._log_uniform(12, 90))
+        if self.random.random() < CLUTTER_SHARE:
+            for _ in range(self.random.integers(1, 9)):
+                self._paste_clutter(scene, self._log_uniform(8, 70))
         scene.picture = expose(scene.picture, self.random)
         return scene
 
@@ -142,7 +150,7 @@ class Composer:
 
     def _tiles(self) -> Scene:
         scene = self._blank()
-        across, down = self.random.integers(1, 6, 2) if self.random.random() < 0.5 else (2, 2)
+        across, down = self.random.integers(1, 5, 2) if self.random.random() < 0.5 else (2, 2)
         xs, ys = self._cuts(across), self._cuts(down)
         for x0, x1 in zip(xs, xs[1:], strict=False):
             for y0, y1 in zip(ys, ys[1:], strict=False):
@@ -186,8 +194,16 @@ class Composer:
             focus = np.array(mistake.centre_xy)
             self._lay(scene, area, self.material.backgrounds[mistake.background], scale, focus)
             return
-        picture = self.material.backgrounds[self.random.integers(len(self.material.backgrounds))]
+        picture = self._background()
         self._lay(scene, area, picture, self._covering_scale(picture, area, 2.0))
+
+    def _background(self) -> Grey:
+        """Return a picture without a face, half of them turned by right angles, on their head or negative."""
+        picture = self.material.backgrounds[self.random.integers(len(self.material.backgrounds))]
+        if self.random.random() < 0.5:
+            return picture
+        turned: Grey = np.rot90(picture, int(self.random.integers(4)))
+        return np.ascontiguousarray(255 - turned if self.random.random() < 0.3 else turned)
 
     def _lay_photo(self, scene: Scene, area: tuple[int, int, int, int], photo: Photo) -> None:
         width, height = area[2] - area[0], area[3] - area[1]
@@ -207,7 +223,9 @@ class Composer:
     def _lay_portrait(self, scene: Scene, area: tuple[int, int, int, int]) -> None:
         portraits = self.material.portraits["faces_wild"]
         i = self.random.integers(len(portraits))
-        picture = self._cover_face(portraits.pictures[i], portraits.points_xy[i])
+        picture = hide_part(
+            portraits.pictures[i], portraits.points_xy[i], self.material.backgrounds, self.random
+        )
         scale = self._covering_scale(picture, area, 1.3)
         matrix, flip = self._lay(scene, area, picture, scale, np.array([80.0, 90.0]))
         points = _carry(portraits.points_xy[i], matrix)
@@ -255,10 +273,10 @@ class Composer:
         area: tuple[int, int, int, int],
         sure: bool,
     ) -> None:
-        """Enter a face by the part of it that its tile, or the scene, shows."""
+        """Enter a face by the part of it that its tile, or the scene, shows; a slip is not asked for."""
         low, high = np.array(area[:2], np.float64), np.array(area[2:], np.float64)
         share = _share_inside(box, low, high)
-        if share < 0.35:
+        if share < 0.05:
             return
         clipped = (
             np.concatenate([np.maximum(box[:2], low), np.minimum(box[2:], high)]) if share < 0.8 else box
@@ -273,7 +291,7 @@ class Composer:
         portraits: Portraits = self.material.portraits["fer2013" if small else "faces_wild"]
         i = self.random.integers(len(portraits))
         picture, points = portraits.pictures[i], portraits.points_xy[i]
-        picture = self._cover_face(picture, points)
+        picture = hide_part(picture, points, self.material.backgrounds, self.random)
         matrix = self._pose(scene, points, height)
         if matrix is None:
             return
@@ -323,6 +341,16 @@ class Composer:
         )
         self._blend(scene, patch, mask, matrix)
 
+    def _paste_clutter(self, scene: Scene, side: float) -> None:
+        """Lay a drawn thing somewhere into the scene."""
+        shade, mask = draw_clutter(self.random)
+        scale, angle = side / len(shade), np.radians(self.random.normal(0, 15))
+        linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        place = self.random.uniform(0, self.size, 2)
+        shift = place - linear @ np.full(2, len(shade) / 2)
+        self._blend(scene, shade, mask, np.column_stack([linear, shift]))
+        scene.cover(place - side / 2, place + side / 2)
+
     def _outline(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
         """Draw a soft mask of the face: jaw and brows, and the forehead as far again as the nose is long."""
         side = 48 if points.max() < 60 else 160
@@ -362,48 +390,6 @@ class Composer:
             face *= 1 + self.random.uniform(0, 0.8) * ((under.mean() + 20) / (face.mean() + 20) - 1)
         mixed = under + alpha * (face - under)
         scene.picture[low[1] : high[1], low[0] : high[0]] = np.clip(mixed, 0, 255)
-
-    def _cover_face(self, picture: Grey, points: NDArray[np.float32]) -> Grey:
-        """Cover part of some faces: a mask over mouth and nose, dark glasses, something before the face."""
-        kind = self.random.random()
-        if kind > 0.3:
-            return picture
-        picture = picture.copy()
-        unit = float(np.ptp(points[:68, 0])) / 10
-        if kind < 0.16:
-            top = points[28] + (points[30] - points[28]) * self.random.uniform(-0.2, 0.9)
-            side = 1 + int(self.random.integers(0, 2))
-            polygon = np.concatenate([points[side : 17 - side], top[None]])
-            self._fill(picture, cv2.convexHull(polygon.astype(np.float32)))
-        elif kind < 0.21:
-            for eye in (points[36:42], points[42:48]):
-                centre = tuple(float(v) for v in eye.mean(0))
-                axes = (unit * self.random.uniform(1.6, 2.2), unit * self.random.uniform(1.1, 1.8))
-                ellipse = cv2.ellipse2Poly(
-                    tuple(map(round, centre)), tuple(max(1, round(a)) for a in axes), 0, 0, 360, 30
-                )
-                self._fill(picture, np.asarray(ellipse, np.float32), dark=True)
-        else:
-            x, y = points[self.random.integers(68)] + self.random.normal(0, 1, 2) * unit
-            width, height = 2 * (np.abs(self.random.normal(0, 1, 2)) * unit + unit)
-            angle = float(self.random.uniform(0, 180))
-            turned = cv2.boxPoints(((float(x), float(y)), (float(width), float(height)), angle))
-            self._fill(picture, turned)
-        return picture
-
-    def _fill(self, picture: Grey, polygon: NDArray[Any], *, dark: bool = False) -> None:
-        """Fill a shape with a plain shade, or with the texture of a background."""
-        mask = np.zeros(picture.shape, np.uint8)
-        cv2.fillPoly(mask, [np.round(polygon).astype(np.int32).reshape(-1, 1, 2)], 255)
-        shade = np.full(picture.shape, self.random.uniform(0, 60 if dark else 255), np.float32)
-        if not dark and self.random.random() < 0.5:
-            source = self.material.backgrounds[self.random.integers(len(self.material.backgrounds))]
-            shade = cv2.resize(source, picture.shape[::-1]).astype(np.float32)
-        elif not dark:
-            shade += cv2.GaussianBlur(
-                self.random.normal(0, 60, picture.shape).astype(np.float32), (0, 0), len(picture) / 16
-            )
-        picture[mask > 0] = np.clip(shade, 0, 255)[mask > 0]
 
     def _log_uniform(self, low: float, high: float) -> float:
         return float(np.exp(self.random.uniform(np.log(low), np.log(high))))

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from lightning import Callback
-from tensorboard.backend.event_processing import event_accumulator
 
 from mien.errors import ArgumentError, SourceNotFoundError, UnknownNameError
 from mien.labels import EKMAN7, FERPLUS8
@@ -245,6 +244,8 @@ def test_two_processes_share_a_batch(tmp_path):
 
 
 def test_a_log_for_tensorboard_can_be_read_by_it(tmp_path):
+    from tensorboard.backend.event_processing import event_accumulator
+
     pictures, label = stripes(64)
     recipe = replace(QUICK, arch="mini-xception", size=48, margin=0.0, learning_rate=1e-3)
     fit(prepare([corpus(pictures, label)], recipe), recipe, tmp_path, log="tensorboard")

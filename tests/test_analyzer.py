@@ -113,7 +113,6 @@ def test_the_shipped_models_read_a_portrait(hopper):
     np.testing.assert_allclose(readings.probability.sum(1), 1, atol=1e-5)
 
 
-@pytest.mark.xfail(strict=True, reason="a medal on her chest is taken for a small face")
 def test_a_portrait_holds_one_face(hopper):
     assert len(mien.analyze(hopper)) == 1
 

@@ -341,3 +341,24 @@ def test_real_clips_have_all_their_frames():
         assert [index for index, _ in frames] == list(range(count_frames(clip)))
         assert len(frames) == pytest.approx(film.frames_estimate, abs=1)
         assert np.diff([time_s for _, time_s in frames]).mean() == pytest.approx(1 / film.rate_hz, rel=0.05)
+
+
+def test_a_film_read_again_and_again_leaves_no_frames_to_the_garbage_collector(tmp_path):
+    path = tmp_path / "film.mp4"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(3):
+            out.mux(stream.encode(av.VideoFrame(64, 48, "yuv420p")))
+        out.mux(stream.encode())
+    film = VideoFile(path)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            with film as frames:
+                assert len(list(frames)) == 3
+        left = [one for one in gc.get_objects() if isinstance(one, av.VideoFrame)]
+    finally:
+        gc.enable()
+    assert not left

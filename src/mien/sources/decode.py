@@ -249,14 +249,19 @@ class Developer:
     ----------
     stream : av.video.stream.VideoStream
         Gives the shape of its pixels.
+    turns : dict of (int, int) to Matrix or None, optional
+        By width and height, display matrices that are known from an earlier reading of the same film; those
+        that are found are added.
     """
 
-    def __init__(self, stream: VideoStream) -> None:
+    def __init__(
+        self, stream: VideoStream, turns: dict[tuple[int, int], Matrix | None] | None = None
+    ) -> None:
         from av.video.reformatter import VideoReformatter
 
         self._scaler = VideoReformatter()
         self._aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or Fraction(1)
-        self._turned: tuple[int, int, Matrix | None] | None = None
+        self._turns = {} if turns is None else turns
 
     def develop(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         """Return the picture, shape (H, W, 3), uint8, RGB."""
@@ -277,9 +282,10 @@ class Developer:
         A PyAV frame whose side data were looked at is in a cycle with them, and its memory waits for the
         garbage collector: hundreds of megabytes before it comes.
         """
-        if self._turned is None or self._turned[:2] != (frame.width, frame.height):
-            self._turned = (frame.width, frame.height, display_matrix(frame))
-        return self._turned[2]
+        size = (frame.width, frame.height)
+        if size not in self._turns:
+            self._turns[size] = display_matrix(frame)
+        return self._turns[size]
 
     def _stored_px(self, frame: av.VideoFrame) -> tuple[int, int]:
         aspect = float(self._aspect)

@@ -12,7 +12,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from mien.errors import FrameError, SourceError, bad_argument
-from mien.sources.decode import Counted, Developer, decode, has_clock, is_shown, opened, picture_stream
+from mien.sources.decode import (
+    Counted,
+    Developer,
+    Matrix,
+    decode,
+    has_clock,
+    is_shown,
+    opened,
+    picture_stream,
+)
 from mien.sources.frame import Frame
 from mien.sources.images import IMAGE_SUFFIXES, not_found
 from mien.sources.pixels import MAX_PIXELS, check_limit
@@ -130,6 +139,7 @@ class VideoFile:
         self._max_pixels = max_pixels
         self._name = str(self.path)
         self._running: Generator[Frame] | None = None
+        self._turns: dict[tuple[int, int], Matrix | None] = {}
         with self._open() as film:
             self._describe(film)
         self.start_at(start_s or 0.0)
@@ -236,7 +246,7 @@ class VideoFile:
     @contextmanager
     def _open(self) -> Iterator[_Film]:
         with opened(self._name) as container:
-            yield _Film(container, picture_stream(container, self._name))
+            yield _Film(container, picture_stream(container, self._name), self._turns)
 
     def _describe(self, film: _Film) -> None:
         """Decode the first frame, and keep what it and the container say."""
@@ -253,9 +263,14 @@ class VideoFile:
 class _Film:
     """A film that is open: its stream of pictures, and its clock."""
 
-    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+    def __init__(
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        turns: dict[tuple[int, int], Matrix | None],
+    ) -> None:
         self.container, self.stream = container, stream
-        self.developer = Developer(stream)
+        self.developer = Developer(stream, turns)
         rate = stream.average_rate or stream.guessed_rate
         self.rate_hz = float(rate) if rate else None
         self._start = stream.start_time if has_clock(container, stream) else None

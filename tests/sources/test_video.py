@@ -358,7 +358,7 @@ def test_a_film_read_again_and_again_leaves_no_frames_to_the_garbage_collector(t
         for _ in range(5):
             with film as frames:
                 assert len(list(frames)) == 3
-        left = [one for one in gc.get_objects() if isinstance(one, av.VideoFrame)]
+        left = [one for one in gc.get_objects() if type(one) is av.VideoFrame]
     finally:
         gc.enable()
     assert not left

@@ -12,6 +12,16 @@ from mien.training.export import export_expression
 from mien.training.networks import ExpressionNetwork
 
 HEADS = {"ekman7": 7}
+CARD = ModelCard(
+    name="base.test",
+    task="expression",
+    summary="x",
+    licence="x",
+    size_px=48,
+    colour="grey",
+    template="fer2013-mean",
+    heads=(Head("ekman7", "ekman7"),),
+)
 
 
 def trained(arch):
@@ -28,17 +38,7 @@ def trained(arch):
 @pytest.mark.parametrize("arch", ["resnet", "cnn", "mini-xception"])
 def test_a_file_answers_alike_and_its_normalisations_are_set_up_for_training(arch, tmp_path):
     network, crops = trained(arch)
-    card = ModelCard(
-        name="base.test",
-        task="expression",
-        summary="x",
-        licence="x",
-        size_px=48,
-        colour="grey",
-        template="fer2013-mean",
-        heads=(Head("ekman7", "ekman7"),),
-    )
-    file = export_expression(network, card, tmp_path, crops.numpy().astype(np.uint8), storage="float32")
+    file = export_expression(network, CARD, tmp_path, crops.numpy().astype(np.uint8), storage="float32")
     torch.manual_seed(2)
     fresh = ExpressionNetwork(arch, {"ekman7": 7, "anger+fear": 2})
     start_from(fresh, str(file), crops)
@@ -53,18 +53,8 @@ def test_a_file_answers_alike_and_its_normalisations_are_set_up_for_training(arc
 
 def test_a_file_in_bytes_gives_its_weights_back(tmp_path):
     network, crops = trained("resnet-tiny")
-    card = ModelCard(
-        name="base.test",
-        task="expression",
-        summary="x",
-        licence="x",
-        size_px=48,
-        colour="grey",
-        template="fer2013-mean",
-        heads=(Head("ekman7", "ekman7"),),
-    )
     bytes_ = crops.numpy().astype(np.uint8)
-    file = export_expression(network, card, tmp_path, bytes_, storage="int8", typical=bytes_)
+    file = export_expression(network, CARD, tmp_path, bytes_, storage="int8", typical=bytes_)
     fresh = ExpressionNetwork("resnet-tiny", HEADS)
     start_from(fresh, str(file), crops)
     with torch.no_grad():

@@ -76,3 +76,27 @@ def test_the_shipped_network_can_be_trained_further():
 def test_a_base_of_another_architecture_is_refused():
     with pytest.raises(ModelError, match="Choose the architecture"):
         start_from(ExpressionNetwork("cnn", HEADS), "resnet.ferplus", torch.zeros(1, 44, 44))
+
+
+def run_of(network, folder):
+    """The folder that a run of a network leaves, as far as going on from it asks."""
+    weights = {f"network.{name}": value for name, value in network.state_dict().items()}
+    torch.save({"state_dict": weights}, folder / "last.ckpt")
+    return str(folder)
+
+
+def test_a_deeper_network_grows_from_a_shallower_run_and_answers_alike_until_it_learns(tmp_path):
+    network, crops = trained("resnet")
+    deep = ExpressionNetwork("resnet-deep", HEADS)
+    start_from(deep, run_of(network, tmp_path), crops)
+    with torch.no_grad():
+        torch.testing.assert_close(deep.eval()(crops)["ekman7"], network(crops)["ekman7"])
+    deep.train()(crops)["ekman7"].square().sum().backward()
+    added = [layer.body[-1].weight.grad for layer in (deep.trunk[8], deep.trunk[11], deep.trunk[14])]
+    assert all(float(gradient.abs().max()) > 0 for gradient in added), "what was added can learn"
+
+
+def test_a_shallower_network_does_not_start_from_a_deeper_run(tmp_path):
+    network, crops = trained("resnet-deep")
+    with pytest.raises(ModelError, match="Choose the architecture"):
+        start_from(ExpressionNetwork("resnet", HEADS), run_of(network, tmp_path), crops)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mien.catalog import find_model
 from mien.errors import ModelError
+from mien.training.layers import ResidualBlock
 from mien.training.quantise import dequantised
 from mien.training.runs import averaged_weights
 
@@ -26,7 +27,8 @@ def start_from(network: nn.Module, base: str, crops: Tensor) -> None:
     ----------
     network : ExpressionNetwork
     base : str
-        Folder of a finished run, or a model's name or file.
+        Folder of a finished run, or a model's name or file. A run's residual network may have fewer blocks:
+        those it lacks begin as what changes nothing (Chen et al. 2016, arXiv 1511.05641).
     crops : Tensor
         Crops of the new data. A model's file has its normalisations folded into the convolutions; they are
         taken apart again by how these crops look to each layer.
@@ -45,13 +47,40 @@ def start_from(network: nn.Module, base: str, crops: Tensor) -> None:
             for name, value in weights.items()
             if name.startswith("network.")
         }
-        _load(network, given, base)
+        _load(network, _grown(network, given), base)
         return
     _, path = find_model(base, "expression")
     if path.suffix != ".onnx":
         raise ModelError(f"{path} is no network: only a network can be trained further.")
     _load(network, _unfold(network, _initializers(path)), base)
     _set_up_norms(network, crops)
+
+
+def _grown(network: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the weights of a trunk of fewer residual blocks to those of a deeper one, where they fit."""
+    prefix = "trunk."
+    theirs: dict[str, dict[str, Tensor]] = {}
+    for name, value in given.items():
+        if name.startswith(prefix):
+            layer, _, rest = name.removeprefix(prefix).partition(".")
+            theirs.setdefault(layer, {})[rest] = value
+    grown = {name: value for name, value in given.items() if not name.startswith(prefix)}
+    left = [theirs[layer] for layer in sorted(theirs, key=lambda layer: (len(layer), layer))]
+    for layer, module in network.get_submodule(prefix[:-1]).named_children():
+        own = module.state_dict()
+        if left and _shapes(own) == _shapes(left[0]):
+            own = left.pop(0)
+        elif isinstance(module, ResidualBlock) and not len(module.shortcut):
+            last = f"body.{len(module.body) - 1}.weight"
+            own |= {last: torch.zeros_like(own[last])}
+        elif own:
+            return given
+        grown |= {f"{prefix}{layer}.{name}": value for name, value in own.items()}
+    return given if left else grown
+
+
+def _shapes(weights: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in weights.items()}
 
 
 def _load(network: nn.Module, given: dict[str, Tensor], base: str) -> None:

@@ -1,4 +1,4 @@
-"""Drawn things that a small detector likes to take for faces: letters, wheels, discs with dots, boxes.
+"""Drawn things that a small detector likes to take for faces: letters, wheels, discs, boxes, medals.
 
 Photographs without faces are few, and a network soon knows them all; of these there is no end.
 """
@@ -46,6 +46,7 @@ def draw_clutter(random: Random) -> tuple[Mask, Mask]:
         _disc,
         _wheel,
         _boxes,
+        _medal,
     )
     shade = np.full((CANVAS, CANVAS), random.integers(0, 256), np.uint8)
     mask = np.zeros((CANVAS, CANVAS), np.uint8)
@@ -98,6 +99,28 @@ def _boxes(random: Random, shade: NDArray[np.uint8], mask: NDArray[np.uint8]) ->
         fill = -1 if random.random() < 0.6 else int(random.integers(1, 4))
         cv2.rectangle(shade, (x, y), (x + w, y + h), _shade(random), fill, cv2.LINE_AA)
         cv2.rectangle(mask, (x, y), (x + w, y + h), 255, fill, cv2.LINE_AA)
+
+
+def _medal(random: Random, shade: NDArray[np.uint8], mask: NDArray[np.uint8]) -> None:
+    """Draw a round thing in relief, lit from one side: a coin, a knob, a helmet; some hang on a ribbon."""
+    axes = (int(random.integers(24, 40)), int(random.integers(24, 40)))
+    middle = (CANVAS // 2, CANVAS // 2 + int(random.integers(0, 8)))
+    if random.random() < 0.5:
+        half = int(random.integers(6, 26))
+        for image, tone in ((shade, _shade(random)), (mask, 255)):
+            cv2.rectangle(image, (middle[0] - half, 0), (middle[0] + half, middle[1]), tone, -1)
+    inside = np.zeros_like(mask)
+    cv2.ellipse(inside, middle, axes, 0, 0, 360, 255, -1, cv2.LINE_AA)
+    height = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), random.uniform(2, 14))
+    for size in random.uniform(1.5, 8, random.integers(1, 4)):
+        grain = cv2.GaussianBlur(random.normal(0, 1, mask.shape).astype(np.float32), (0, 0), size)
+        height += grain * np.float32(random.uniform(5, 40) / max(1e-6, float(grain.std())))
+    angle, strength = random.uniform(0, 2 * np.pi), random.uniform(2, 14)
+    slope = np.cos(angle) * np.gradient(height, axis=1) + np.sin(angle) * np.gradient(height, axis=0)
+    lit = np.clip(_shade(random) + strength * slope, 0, 255)
+    cover = inside.astype(np.float32) / np.float32(255)
+    shade[:] = np.round((1 - cover) * shade + cover * lit).astype(np.uint8)
+    np.maximum(mask, inside, out=mask)
 
 
 def _shade(random: Random) -> int:

@@ -139,7 +139,7 @@ class Composer:
             self._paste_face(scene, self._log_uniform(12, 90))
         if self.random.random() < CLUTTER_SHARE:
             for _ in range(self.random.integers(1, 9)):
-                self._paste_clutter(scene, self._log_uniform(8, 70))
+                self._paste_clutter(scene, self._log_uniform(8, 160 if self.random.random() < 0.2 else 70))
         scene.picture = expose(scene.picture, self.random)
         return scene
 
@@ -347,6 +347,10 @@ class Composer:
         scale, angle = side / len(shade), np.radians(self.random.normal(0, 15))
         linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         place = self.random.uniform(0, self.size, 2)
+        if self.random.random() < 0.3:  # cut by the border, as half things look like faces too
+            place[self.random.integers(2)] = self.random.choice((0, self.size)) + side * self.random.uniform(
+                -0.35, 0.35
+            )
         shift = place - linear @ np.full(2, len(shade) / 2)
         self._blend(scene, shade, mask, np.column_stack([linear, shift]))
         scene.cover(place - side / 2, place + side / 2)

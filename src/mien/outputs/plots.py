@@ -277,12 +277,7 @@ class ReliabilityPlot(Chart):
         x, y = self.confidence[used], self.accuracy[used]
         ax.scatter(x, y, s=area, color=_BLUE, alpha=0.55, linewidth=0, clip_on=False)
         ax.set(xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal")
-        as_percent(ax.xaxis)
-        as_percent(ax.yaxis)
-        ax.grid(color=_FAINT, linewidth=0.6)
-        ax.set_axisbelow(True)
-        ax.set_xlabel("confidence", color=_INK)
-        ax.set_ylabel("right answers", color=_INK)
+        label_shares(ax, "confidence", "right answers")
         words = f"calibration error {self.ece:.1%}\n{int(self.count.sum()):,} answers"
         ax.text(0.97, 0.05, words, ha="right", va="bottom", color=_INK, transform=ax.transAxes)
         ax.legend(loc="upper left", frameon=False)
@@ -317,6 +312,16 @@ def tidy(ax: Axes, title: str) -> None:
     ax.tick_params(length=0, colors=_INK)
     if title:
         ax.set_title(title.replace("$", r"\$"), loc="left", color=_INK, fontweight="bold", pad=8)
+
+
+def label_shares(ax: Axes, x: str, y: str) -> None:
+    """Write both axes as percents over a faint grid, and say what they are."""
+    as_percent(ax.xaxis)
+    as_percent(ax.yaxis)
+    ax.grid(color=_FAINT, linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.set_xlabel(x, color=_INK)
+    ax.set_ylabel(y, color=_INK)
 
 
 def as_percent(axis: Any) -> None:

@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from mien.errors import bad_argument
 from mien.outputs.palette import as_hex, colour_of
-from mien.outputs.plots import Chart, as_percent, check_chart, save_figure, tidy
+from mien.outputs.plots import Chart, check_chart, label_shares, save_figure, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_INK, _FAINT, _GREY = "#222222", "#d9d9d9", "#9a9a9a"
+_INK, _GREY = "#222222", "#9a9a9a"
 _BLUE, _RED = as_hex(colour_of("sadness")), as_hex(colour_of("anger"))
 _SIDE_INCHES = 5.0
 
@@ -89,12 +89,7 @@ class AbstentionPlot(Chart):
         ax.set(xlim=(0, 1.02), ylim=(max(0.0, np.floor(lowest * 10 - 0.5) / 10), 1.02))
         ax.set_box_aspect(1)
         ax.yaxis.set_major_locator(MaxNLocator(9, steps=[1, 2, 5, 10]))
-        as_percent(ax.xaxis)
-        as_percent(ax.yaxis)
-        ax.grid(color=_FAINT, linewidth=0.6)
-        ax.set_axisbelow(True)
-        ax.set_xlabel("pictures answered, the surest first", color=_INK)
-        ax.set_ylabel("right answers among them", color=_INK)
+        label_shares(ax, "pictures answered, the surest first", "right answers among them")
         words = f"area of errors {self.area:.1%}\n{self.n:,} pictures"
         ax.text(0.03, 0.05, words, ha="left", va="bottom", color=_INK, transform=ax.transAxes)
         ax.legend(loc="lower right", frameon=False)

@@ -112,7 +112,7 @@ def _medal(random: Random, shade: NDArray[np.uint8], mask: NDArray[np.uint8]) ->
     inside = np.zeros_like(mask)
     cv2.ellipse(inside, middle, axes, 0, 0, 360, 255, -1, cv2.LINE_AA)
     height = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), random.uniform(2, 14))
-    for size in random.uniform(1.5, 8, random.integers(1, 4)):
+    for size in random.uniform(1.5, 8, int(random.integers(1, 4))):
         grain = cv2.GaussianBlur(random.normal(0, 1, mask.shape).astype(np.float32), (0, 0), size)
         height += grain * np.float32(random.uniform(5, 40) / max(1e-6, float(grain.std())))
     angle, strength = random.uniform(0, 2 * np.pi), random.uniform(2, 14)

@@ -6,6 +6,7 @@ Photographs without faces are few, and a network soon knows them all; of these t
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -111,10 +112,10 @@ def _medal(random: Random, shade: NDArray[np.uint8], mask: NDArray[np.uint8]) ->
             cv2.rectangle(image, (middle[0] - half, 0), (middle[0] + half, middle[1]), tone, -1)
     inside = np.zeros_like(mask)
     cv2.ellipse(inside, middle, axes, 0, 0, 360, 255, -1, cv2.LINE_AA)
-    height = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), random.uniform(2, 14))
+    height: NDArray[Any] = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), random.uniform(2, 14))
     for size in random.uniform(1.5, 8, int(random.integers(1, 4))):
         grain = cv2.GaussianBlur(random.normal(0, 1, mask.shape).astype(np.float32), (0, 0), size)
-        height += grain * np.float32(random.uniform(5, 40) / max(1e-6, float(grain.std())))
+        height = height + grain * np.float32(random.uniform(5, 40) / max(1e-6, float(grain.std())))
     angle, strength = random.uniform(0, 2 * np.pi), random.uniform(2, 14)
     slope = np.cos(angle) * np.gradient(height, axis=1) + np.sin(angle) * np.gradient(height, axis=0)
     lit = np.clip(_shade(random) + strength * slope, 0, 255)

@@ -111,7 +111,7 @@ def make_trainer(
         default_root_dir=folder,
         logger=_logger(folder, log),
         callbacks=[
-            WeightAveraging(avg_fn=_Running(average)),
+            WeightAveraging(_home(), multi_avg_fn=_Running(average)),
             ModelCheckpoint(folder, filename="last", enable_version_counter=False),
             *callbacks,
         ],
@@ -120,6 +120,11 @@ def make_trainer(
         log_every_n_steps=1,
         use_distributed_sampler=False,
     )
+
+
+def _home() -> torch.device:
+    """Return where the averaged weights live; left to Lightning they stay where the network was made."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @dataclass(frozen=True)
@@ -135,10 +140,21 @@ class _Running:
 
     decay: float
 
-    def __call__(self, average: Tensor, new: Tensor, steps: Tensor | int) -> Tensor:
+    def __call__(
+        self,
+        average: tuple[Tensor, ...] | list[Tensor],
+        new: tuple[Tensor, ...] | list[Tensor],
+        steps: Tensor | int,
+    ) -> None:
+        """Move tensors of one kind on by a step, all at once: asked one by one, a GPU would wait for each."""
+        if not average[0].is_floating_point():
+            for counted, now in zip(average, new, strict=True):
+                counted.copy_(now)
+            return
         done = int(steps)
         decay = min(self.decay, (1 + done) / (10 + done))
-        return decay * average + (1 - decay) * new
+        torch._foreach_mul_(average, decay)
+        torch._foreach_add_(average, new, alpha=1 - decay)
 
 
 def _logger(folder: str | Path, kind: str) -> Logger:

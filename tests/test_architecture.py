@@ -64,6 +64,7 @@ LAYERS = [
     Room("faces.appearance", "numpy", "cv2"),
     Room("faces.track", "numpy", "scipy"),
     Room("faces.follow", "numpy"),
+    Room("models.expectation", "numpy"),
     Room("models.network", "numpy"),
     Room("models.temporal", "numpy"),
     Room("models.smoothing", "numpy"),

@@ -13,6 +13,7 @@ from mien.faces.follow import Follower
 from mien.faces.track import Tracker
 from mien.labels import LabelSet, restrict
 from mien.models import Model, load_model
+from mien.models.expectation import Expectation
 from mien.models.smoothing import Smoother
 from mien.models.windows import RATE_HZ, Windows
 from mien.readings import Readings
@@ -40,6 +41,9 @@ class Analyzer:
         them. By default all that the model knows.
     labels : str, optional
         For a model with several label sets, which to use ("ferplus8", "ekman7").
+    expect : str or mapping of str to float, optional
+        How frequent emotions are where the pictures come from, where that differs from the model's training
+        data: "even", or shares; see :func:`mien.load_model`.
     unsure : float
         A face whose most probable emotion is below this is called "unsure", 0 to 1.
     min_face : float, optional
@@ -70,6 +74,7 @@ class Analyzer:
         *,
         emotions: Sequence[str] | None = None,
         labels: str | None = None,
+        expect: Expectation | None = None,
         unsure: float = 0.0,
         min_face: float | None = None,
         threads: int | None = None,
@@ -78,10 +83,13 @@ class Analyzer:
             raise bad_argument("unsure", allowed="a number from 0 to 1", given=unsure)
         if min_face is not None and not min_face > 0:
             raise bad_argument("min_face", allowed="a positive number of pixels", given=min_face)
-        if labels is not None and not isinstance(model, str | Path):
-            raise bad_argument("labels", allowed="given with the name or file of a model", given=labels)
+        for name, value in (("labels", labels), ("expect", expect)):
+            if value is not None and not isinstance(model, str | Path):
+                raise bad_argument(name, allowed="given with the name or file of a model", given=value)
         self.model = (
-            load_model(model, labels=labels, threads=threads) if isinstance(model, str | Path) else model
+            load_model(model, labels=labels, expect=expect, threads=threads)
+            if isinstance(model, str | Path)
+            else model
         )
         self.detector = (
             load_detector(detector, threads=threads) if isinstance(detector, str | Path) else detector

@@ -53,12 +53,20 @@ class Head:
     meaning : {"logits", "probabilities"}
     temperature : float
         What logits are divided by, so that the probabilities are calibrated.
+    frequency : tuple of float
+        Share of each emotion in what was learned from, 0 to 1; empty where that is not known, or where
+        emotions were balanced.
+    expected : tuple of float
+        Shares of a place with other ones; see :mod:`mien.models.expectation`. Empty, as on every card, for
+        those of the training data.
     """
 
     labels: str
     output: str
     meaning: str = "logits"
     temperature: float = 1.0
+    frequency: tuple[float, ...] = ()
+    expected: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         get_label_set(self.labels)
@@ -66,6 +74,10 @@ class Head:
             raise bad_argument("meaning", allowed="'logits' or 'probabilities'", given=self.meaning)
         if not self.temperature > 0:
             raise bad_argument("temperature", allowed="a number above 0", given=self.temperature)
+        for field in ("frequency", "expected"):
+            shares = getattr(self, field)
+            if shares and (len(shares) != len(self.label_set) or not _are_shares(shares)):
+                raise bad_argument(field, allowed="a share of 1 for each emotion, or nothing", given=shares)
 
     @property
     def label_set(self) -> LabelSet:
@@ -209,7 +221,8 @@ class ModelCard:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the card as it is written: plain strings, numbers, lists and tables."""
-        return {**asdict(self), "versions": dict(self.versions)}
+        heads = [{name: value for name, value in asdict(head).items() if value != ()} for head in self.heads]
+        return {**asdict(self), "heads": heads, "versions": dict(self.versions)}
 
 
 def load_card(path: str | Path) -> ModelCard:
@@ -326,6 +339,10 @@ def register_model(folder_or_toml: str | Path) -> list[ModelCard]:
             raise bad_argument("name", allowed="one that no other model has", given=card.name)
     _registered.update({card.name: path for path, card in zip(paths, cards, strict=True)})
     return cards
+
+
+def _are_shares(shares: tuple[float, ...]) -> bool:
+    return all(0 <= share <= 1 for share in shares) and abs(sum(shares) - 1) < 1e-3
 
 
 def file_sha256(path: Path) -> str:

@@ -54,6 +54,7 @@ def analyze(
     unsure: options.Unsure = 0.0,
     model: options.ModelName = "default",
     labels: options.Labels = None,
+    expect: options.Expect = None,
     detector: options.DetectorName = "default",
     min_face: options.MinFace = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.")] = None,
@@ -76,7 +77,14 @@ def analyze(
     else:
         wanted.check()
     analyzer = options.build_analyzer(
-        detector, model, emotions=emotions, labels=labels, unsure=unsure, min_face=min_face, threads=threads
+        detector,
+        model,
+        emotions=emotions,
+        labels=labels,
+        expect=expect,
+        unsure=unsure,
+        min_face=min_face,
+        threads=threads,
     )
     if film is None:
         _analyze_pictures(source, analyzer, wanted)

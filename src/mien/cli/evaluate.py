@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.cli import options
 from mien.cli.show import progress, show_table
 from mien.errors import bad_argument
 
@@ -39,6 +40,7 @@ def evaluate(
         str | None, typer.Option(help="Only these, or mergers: 'anger,fear,calm', 'happy vs rest'.")
     ] = None,
     model: Annotated[list[str] | None, typer.Option(help="Name or file; may be given again.")] = None,
+    expect: options.Expect = None,
     detector: Annotated[str, typer.Option(help="Name or ONNX file.")] = "default",
     detect: Annotated[
         bool, typer.Option("--detect", help="Score the whole chain: a face not found is an error.")
@@ -108,7 +110,7 @@ def evaluate(
     }
     corpora = _open(dataset, ferplus, labels)
     scheme = parse_scheme(emotions) if emotions is not None else None
-    scorers = [[_load(name, corpus, threads) for corpus in corpora] for name in model or ["default"]]
+    scorers = [[_load(name, corpus, expect, threads) for corpus in corpora] for name in model or ["default"]]
     if mirrored:
         scorers = [[mirror(one) for one in row] for row in scorers]
     finder = None if framed else load_detector(detector, threads=threads)
@@ -187,16 +189,15 @@ def _open(specs: list[str], ferplus: Path | None, labels: str | None) -> list[La
     ]
 
 
-def _load(name: str, corpus: LabelledImages, threads: int | None) -> Model:
+def _load(name: str, corpus: LabelledImages, expect: str | None, threads: int | None) -> Model:
     """Load a model with the label set to ask it for: the corpus's own where it has it, else its first."""
     from mien.catalog import find_model
     from mien.models import load_model
 
     card, _ = find_model(name, "expression")
     key = corpus.labels.key
-    return load_model(
-        name, labels=key if key in {head.labels for head in card.heads} else None, threads=threads
-    )
+    own = key if key in {head.labels for head in card.heads} else None
+    return load_model(name, labels=own, expect=expect, threads=threads)
 
 
 def _split_of(corpus: LabelledImages, split: str | None, *, one: bool) -> str | None:

@@ -50,6 +50,7 @@ def live(
     unsure: options.Unsure = 0.0,
     model: options.ModelName = "default",
     labels: options.Labels = None,
+    expect: options.Expect = None,
     detector: options.DetectorName = "default",
     min_face: options.MinFace = None,
     threads: Annotated[int, typer.Option(min=1, help="Processor threads of each network.")] = 1,
@@ -71,7 +72,14 @@ def live(
     tale = None if story is None else read_story(story, baseline_s=baseline)
     outputs = [open_output(spec) for spec in out or [] if spec != ON_THE_PAGE]
     analyzer = options.build_analyzer(
-        detector, model, emotions=emotions, labels=labels, unsure=unsure, min_face=min_face, threads=threads
+        detector,
+        model,
+        emotions=emotions,
+        labels=labels,
+        expect=expect,
+        unsure=unsure,
+        min_face=min_face,
+        threads=threads,
     )
     if tale is not None:
         tale.check(analyzer.labels)

@@ -11,7 +11,7 @@ from mien.cli.show import show_table
 from mien.errors import unknown_name
 
 if TYPE_CHECKING:
-    from mien.catalog import Metric, ModelCard
+    from mien.catalog import Head, Metric, ModelCard
 
 
 def models(
@@ -63,6 +63,12 @@ def _numbers(metric: Metric) -> tuple[str, str, str]:
     return f"{metric.value:.4f}", f"{metric.low:.4f} to {metric.high:.4f}", str(metric.n)
 
 
+def _frequencies(head: Head) -> str:
+    """Return how frequent each emotion was in what was learned from."""
+    shares = zip(head.label_set, head.frequency, strict=False)
+    return f"{head.labels}: " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in shares)
+
+
 def _print_card(card: ModelCard) -> None:
     facts = {
         "task": card.task,
@@ -73,6 +79,9 @@ def _print_card(card: ModelCard) -> None:
         else f"any size, {card.colour}",
         "crop": f"template {card.template}, margin {card.margin:+.4f}" if card.template else "",
         "outputs": "; ".join(f"{h.labels} ({h.meaning}, temperature {h.temperature:g})" for h in card.heads),
+        "learned from": "; ".join(map(_frequencies, card.heads))
+        if any(h.frequency for h in card.heads)
+        else "",
         "score threshold": f"{card.score_threshold:g}" if card.score_threshold else "",
         "weights": f"{card.parameters:,} in {card.size_bytes:,} bytes",
         "sha256": card.sha256,

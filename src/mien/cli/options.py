@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 Emotions = Annotated[str | None, typer.Option(help="Only these, e.g. anger,fear,calm; renormalised.")]
 Unsure = Annotated[float, typer.Option(min=0, max=1, help="Below this probability say 'unsure'.")]
 ModelName = Annotated[str, typer.Option(help="Name (see 'mien models') or ONNX file.")]
+Expect = Annotated[
+    str | None,
+    typer.Option(help="How frequent emotions are there: 'even', or shares, neutral=0.5,fear=0.1."),
+]
 Labels = Annotated[str | None, typer.Option(help="Label set of the model: ferplus8 or ekman7.")]
 DetectorName = Annotated[str, typer.Option(help="Name or ONNX file.")]
 MinFace = Annotated[float | None, typer.Option(min=1, help="Height in pixels of the smallest face wanted.")]
@@ -29,6 +33,7 @@ def build_analyzer(
     *,
     emotions: str | None,
     labels: str | None,
+    expect: str | None,
     unsure: float,
     min_face: float | None,
     threads: int | None,
@@ -39,7 +44,7 @@ def build_analyzer(
     ----------
     emotions : str, optional
         Names with commas between them.
-    detector, model, labels, unsure, min_face, threads
+    detector, model, labels, expect, unsure, min_face, threads
         As they are passed on.
     """
     from mien.analyzer import Analyzer
@@ -49,6 +54,7 @@ def build_analyzer(
         model,
         emotions=None if emotions is None else emotions.split(","),
         labels=labels,
+        expect=expect,
         unsure=unsure,
         min_face=min_face,
         threads=threads,

@@ -27,6 +27,7 @@ def serve(
     unsure: options.Unsure = 0.0,
     model: options.ModelName = "default",
     labels: options.Labels = None,
+    expect: options.Expect = None,
     detector: options.DetectorName = "default",
     min_face: options.MinFace = None,
     threads: Annotated[
@@ -49,7 +50,14 @@ def serve(
     check_host(host, token)
     limits = _limits(workers=workers, max_mb=max_mb, max_megapixels=max_megapixels, rate=rate)
     analyzer = options.build_analyzer(
-        detector, model, emotions=emotions, labels=labels, unsure=unsure, min_face=min_face, threads=threads
+        detector,
+        model,
+        emotions=emotions,
+        labels=labels,
+        expect=expect,
+        unsure=unsure,
+        min_face=min_face,
+        threads=threads,
     )
     app = create_app(
         analyzer, token=token, limits=limits, hosts=name or (), origins=origin or (), live=live_mount()

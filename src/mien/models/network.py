@@ -225,11 +225,18 @@ def ask(session: Session, batch: NDArray[np.float32], head: Head) -> NDArray[np.
 
 
 def calibrated(scores: NDArray[np.float32], head: Head) -> NDArray[np.float32]:
-    """Turn a head's output of shape (n, k) into calibrated probabilities, rows that sum to one."""
+    """Turn a head's output of shape (n, k) into calibrated probabilities, rows that sum to one.
+
+    Where other frequencies of emotions are expected than those learned from, they count.
+    """
     wide = scores.astype(np.float64)
     if head.meaning == "probabilities":
         wide = np.log(np.maximum(wide, SMALLEST))
-    return softmax(wide / head.temperature).astype(np.float32)
+    wide = wide / head.temperature
+    if head.expected:
+        learned, expected = np.array(head.frequency), np.maximum(head.expected, SMALLEST)
+        wide += np.where(learned > 0, np.log(expected / np.maximum(learned, SMALLEST)), 0.0)
+    return softmax(wide).astype(np.float32)
 
 
 def softmax(scores: NDArray[Any]) -> NDArray[Any]:

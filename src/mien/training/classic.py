@@ -264,6 +264,14 @@ def export_classic(
     return target / f"{card.name}.skops"
 
 
+def _head(corpus: LabelledImages, fitted: FittedClassic, *, balanced: bool) -> Head:
+    """Return the output of a fitted model, with the frequency of each emotion where it was learned."""
+    count = np.bincount(corpus.label[corpus.label >= 0], minlength=len(corpus.labels))
+    frequency = () if balanced else tuple((count / count.sum()).round(5).tolist())
+    key = corpus.labels.key
+    return Head(key, key, "logits", round(fitted.temperature, 4), frequency)
+
+
 def train_classic(
     corpus: LabelledImages,
     recipe: Recipe,
@@ -319,7 +327,7 @@ def train_classic(
         colour=spec.colour,
         template=spec.template,
         margin=spec.margin,
-        heads=(Head(corpus.labels.key, corpus.labels.key, "logits", round(fitted.temperature, 4)),),
+        heads=(_head(corpus, fitted, balanced=recipe.balance != "none"),),
         trained_with=command,
         training_data=(training_data(corpus, fitted.images),),
         limits=LIMITS,

@@ -287,8 +287,20 @@ def calibrate(file: Path, recipe: Recipe, data: TrainingSet, detector: Detector 
         if len(np.unique(label[known])) > 1:
             scores = _scores(file, head.labels, crops[known])
             head = replace(head, temperature=round(fit_temperature(scores, label[known]), 4))
+        if recipe.balance == "none":
+            head = replace(head, frequency=_frequency(data, head.labels))
         heads.append(head)
     write_card(replace(card, heads=tuple(heads)), file.parent)
+
+
+def _frequency(data: TrainingSet, labels: str) -> tuple[float, ...]:
+    """Return the share of each emotion in what was learned from: of the votes, where there are votes."""
+    learned = torch.from_numpy(~data.held_out)
+    target, weight = data.targets[labels][learned], data.targets[labels + "_weight"][learned]
+    if not target.is_floating_point():
+        target = torch.nn.functional.one_hot(target, data.heads[labels]).float()
+    total = (target * weight[:, None]).sum(0, dtype=torch.float64)
+    return tuple((total / total.sum().clamp(min=1e-12)).numpy().round(5).tolist()) if total.any() else ()
 
 
 def _held_out_crops(

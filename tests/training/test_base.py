@@ -1,14 +1,18 @@
 """Training goes on from a run or from a model's file, which answers as before until it learns."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
+from matplotlib.cbook import get_sample_data
 
-from mien.catalog import Head, ModelCard
+from mien.catalog import WEIGHTS, Head, ModelCard
 from mien.errors import ModelError
 from mien.models import load_model
+from mien.runtime import Session
 from mien.training.base import start_from
 from mien.training.export import export_expression
+from mien.training.facepoint import FacePoint
 from mien.training.networks import ExpressionNetwork
 
 HEADS = {"ekman7": 7}
@@ -100,3 +104,25 @@ def test_a_shallower_network_does_not_start_from_a_deeper_run(tmp_path):
     network, crops = trained("resnet-deep")
     with pytest.raises(ModelError, match="Choose the architecture"):
         start_from(ExpressionNetwork("resnet", HEADS), run_of(network, tmp_path), crops)
+
+
+def test_a_detector_goes_on_from_its_file():
+    torch.manual_seed(0)
+    network = FacePoint()
+    portrait = cv2.imread(str(get_sample_data("grace_hopper.jpg", asfileobj=False)), cv2.IMREAD_GRAYSCALE)
+    scenes = torch.from_numpy(np.stack([portrait[:320, 100:420], portrait[200:520, 100:420]])).float()
+    start_from(network, "facepoint.scenes", scenes, task="detection")
+    session = Session(WEIGHTS / "facepoint.scenes.onnx")
+    stored = session.run({session.input_names[0]: scenes[:1].numpy()}, session.output_names)
+    with torch.no_grad():
+        score, box, points = network.eval()(scenes[:1])
+    for mine, theirs in zip((torch.sigmoid(score), box, points), stored, strict=True):
+        assert mine.shape == theirs.shape
+        np.testing.assert_allclose(mine, theirs, atol=2e-2, rtol=2e-2)
+
+
+def test_a_detector_does_not_go_on_from_a_model_of_expressions():
+    with pytest.raises(ModelError, match="a model for expression"):
+        start_from(
+            FacePoint(), str(WEIGHTS / "resnet.ferplus.onnx"), torch.zeros(2, 64, 64), task="detection"
+        )

@@ -25,7 +25,7 @@ def train_detector(
     ] = None,
     base: Annotated[
         str,
-        typer.Option(help="Run folder to go on from; its mistakes are shown more often."),
+        typer.Option(help="Detector, or folder of a run, to go on from; its mistakes are shown more often."),
     ] = "",
     epochs: Annotated[int, typer.Option(min=1, help="An epoch is 12,800 composed scenes.")] = 60,
     learning_rate: Annotated[float, typer.Option(min=0, help="Largest rate of the schedule.")] = 2e-3,

@@ -65,7 +65,7 @@ def _numbers(metric: Metric) -> tuple[str, str, str]:
 
 def _frequencies(head: Head) -> str:
     """Return how frequent each emotion was in what was learned from."""
-    shares = zip(head.label_set, head.frequency, strict=False)
+    shares = zip(head.label_set, head.frequency, strict=True)
     return f"{head.labels}: " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in shares)
 
 
@@ -79,9 +79,7 @@ def _print_card(card: ModelCard) -> None:
         else f"any size, {card.colour}",
         "crop": f"template {card.template}, margin {card.margin:+.4f}" if card.template else "",
         "outputs": "; ".join(f"{h.labels} ({h.meaning}, temperature {h.temperature:g})" for h in card.heads),
-        "learned from": "; ".join(map(_frequencies, card.heads))
-        if any(h.frequency for h in card.heads)
-        else "",
+        "learned from": "; ".join(_frequencies(head) for head in card.heads if head.frequency),
         "score threshold": f"{card.score_threshold:g}" if card.score_threshold else "",
         "weights": f"{card.parameters:,} in {card.size_bytes:,} bytes",
         "sha256": card.sha256,

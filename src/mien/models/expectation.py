@@ -1,8 +1,8 @@
 """How often each emotion is expected, where a place differs from the training data.
 
-A network learns from its data also how common each emotion is there, and is the slower to name what was rare. Where
-other emotions are to be expected, its calibrated probabilities are multiplied by how much more or less common each
-of them is, and renormalised (Saerens et al. 2002, Neural Computation 14, 21-41).
+A network learns from its data also how common each emotion is there, and is the slower to name what was
+rare. Where other emotions are to be expected, its calibrated probabilities are multiplied by how much more or
+less common each of them is, and renormalised (Saerens et al. 2002, Neural Computation 14, 21-41).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def expecting(head: Head, expect: Expectation, model: str) -> tuple[Head, str]:
     head : Head
         As the card has it.
     expect : str or mapping of str to float
-        "even"; or the share of each emotion, 0 to 1, as a mapping or as text ("neutral=0.5,fear=0.1"). What is
-        left over goes to the emotions that are not named, in proportion to the training data.
+        "even"; or the share of each emotion, 0 to 1, as a mapping or as text ("neutral=0.5,fear=0.1"). What
+        is left over goes to the emotions that are not named, in proportion to the training data.
     model : str
         Its name, for messages.
 
@@ -55,8 +55,8 @@ def expecting(head: Head, expect: Expectation, model: str) -> tuple[Head, str]:
     """
     if not head.frequency:
         raise ModelError(
-            f"The card of {model!r} does not say how often each emotion stood in its training data, so that other "
-            "frequencies cannot be expected; models that this version of mien trains without balancing say it."
+            f"The card of {model!r} does not say how often each emotion stood in its training data, so that "
+            "no other frequency can be expected; models that this version of mien trains unbalanced do."
         )
     labels = head.label_set
     if isinstance(expect, str) and expect.strip().lower() == EVEN:

@@ -20,18 +20,21 @@ from mien.training.runs import averaged_weights
 BatchNorm = nn.modules.batchnorm._BatchNorm
 
 
-def start_from(network: nn.Module, base: str, crops: Tensor) -> None:
+def start_from(network: nn.Module, base: str, crops: Tensor, *, task: str = "expression") -> None:
     """Load weights in place. Heads of label sets that the base does not have keep their random weights.
 
     Parameters
     ----------
-    network : ExpressionNetwork
+    network : Module
+        An expression network, or the detector's.
     base : str
         Folder of a finished run, or a model's name or file. A run's residual network may have fewer blocks:
         those it lacks begin as what changes nothing (Chen et al. 2016, arXiv 1511.05641).
     crops : Tensor
-        Crops of the new data. A model's file has its normalisations folded into the convolutions; they are
-        taken apart again by how these crops look to each layer.
+        Crops (of a detector: scenes) of the new data. A model's file has its normalisations folded into the
+        convolutions; they are taken apart again by how these crops look to each layer.
+    task : {"expression", "detection"}
+        What the network is for, where the base is a model's file or name.
 
     Raises
     ------
@@ -49,7 +52,7 @@ def start_from(network: nn.Module, base: str, crops: Tensor) -> None:
         }
         _load(network, _grown(network, given), base)
         return
-    _, path = find_model(base, "expression")
+    _, path = find_model(base, task)
     if path.suffix != ".onnx":
         raise ModelError(f"{path} is no network: only a network can be trained further.")
     _load(network, _unfold(network, _initializers(path)), base)

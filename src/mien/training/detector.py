@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from mien.faces.detect import STRIDES
+from mien.training.base import start_from
 from mien.training.facepoint import FacePoint, decode, places
 from mien.training.material import Material
 from mien.training.mistakes import find_mistakes
@@ -48,7 +49,7 @@ class DetectorRecipe:
     workers : int
         Processes that compose scenes.
     base : str
-        Folder of the run whose weights are gone on from; empty: random ones.
+        What the weights start from: a run's folder, or a detector's file or name; empty for random ones.
     """
 
     size: int = 320
@@ -266,6 +267,12 @@ def scene_loader(material: Material, recipe: DetectorRecipe) -> DataLoader[dict[
     )
 
 
+def _some_scenes(material: Material, recipe: DetectorRecipe) -> Tensor:
+    """Compose scenes (n, H, W) by which the normalisations of a detector's file are set up again."""
+    composer = Composer(material, recipe.size, recipe.seed)
+    return torch.from_numpy(np.stack([composer.compose().picture for _ in range(recipe.batch)])).float()
+
+
 def fit_detector(material: Material, recipe: DetectorRecipe, folder: str | Path) -> DetectorModule:
     """Train, or go on training where an earlier run of the same folder stopped.
 
@@ -290,12 +297,14 @@ def fit_detector(material: Material, recipe: DetectorRecipe, folder: str | Path)
         If the folder holds a run with another recipe.
     SourceNotFoundError
         If the folder of the base holds no run.
+    ModelError
+        If the base is a file of another network.
     """
     checkpoint = open_run(folder, recipe)
     L.seed_everything(recipe.seed, verbose=False)
     module = DetectorModule(recipe)
     if recipe.base:
-        module.load_state_dict(averaged_weights(recipe.base))
+        start_from(module.network, recipe.base, _some_scenes(material, recipe), task="detection")
         mistakes = find_mistakes(module.network, material.backgrounds)
         material = replace(material, mistakes=mistakes)
     loader = scene_loader(material, recipe)

@@ -56,6 +56,21 @@ def test_json_is_one_object_a_picture(run, good):
     assert second["faces"] == []
 
 
+def test_what_is_expected_counts_and_stands_in_the_table(run, good, tmp_path):
+    run("analyze", good, "--out", tmp_path / "usual.csv")
+    assert run("analyze", good, "--expect", "calm=0.9,fear=0", "--out", tmp_path / "other.csv").code == 0
+    usual, other = table(tmp_path / "usual.csv")[0], table(tmp_path / "other.csv")[0]
+    assert other["model"] == f"{usual['model']} expecting neutral=0.9,fear=0"
+    assert float(other["neutral"]) > float(usual["neutral"])
+    assert float(other["fear"]) < 1e-6
+
+
+def test_shares_of_emotions_that_cannot_be(run, good):
+    result = run("analyze", good, "--expect", "calm=0.9,fear=0.9")
+    assert result.code == 1
+    assert "expect must be 'even', or shares" in result.err
+
+
 def test_a_subset_of_emotions(run, good, tmp_path):
     run("analyze", good, "--emotions", "anger,fear,calm", "--out", tmp_path / "t.csv")
     rows = table(tmp_path / "t.csv")

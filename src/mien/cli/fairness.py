@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli import options
 from mien.cli.show import progress, show_table, typed_command
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def fairness(
         typer.Option(help="Column of groups, or two together ('age*gender'); may be given again."),
     ] = None,
     model: Annotated[str, typer.Option(help="Name or file.")] = "default",
+    expect: options.Expect = None,
     detector: Annotated[str, typer.Option(help="Name or ONNX file.")] = "default",
     tolerance: Annotated[
         float,
@@ -68,7 +70,8 @@ def fairness(
             check_target(target)
     around = None if surround is None else Surround(surround, fill)
     pictures = read_grouped(table, by or ())
-    finder, reader = load_detector(detector, threads=threads), load_model(model, threads=threads)
+    finder = load_detector(detector, threads=threads)
+    reader = load_model(model, expect=expect, threads=threads)
     with progress("looking", len(pictures)) as show:
         report = measure_fairness(
             pictures, finder, reader, surround=around, shuffles=shuffles, seed=seed,

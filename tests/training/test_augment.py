@@ -128,7 +128,7 @@ def test_nothing_done_is_the_plain_cut():
     assert not flip.any()
 
 
-@pytest.mark.parametrize("preset", ["default", "strong", "dark-room"])
+@pytest.mark.parametrize("preset", ["default", "strong", "any-light", "dark-room"])
 @pytest.mark.parametrize("n", [0, 1])
 def test_small_batches(preset, n):
     crops, flip = altered(preset, batch(1)[:n], alignments(1)[:n])

@@ -21,7 +21,7 @@ def test_the_default_is_what_the_shipped_network_learned_with():
     )
     assert (settings.noise, settings.noise_deviation, settings.erasing, settings.erasing_area) == (
         0.2,
-        0.03,
+        (0.03, 0.03),
         0.5,
         (0.02, 0.2),
     )
@@ -30,7 +30,7 @@ def test_the_default_is_what_the_shipped_network_learned_with():
 
 
 def test_presets():
-    assert list(PRESETS) == ["none", "light", "default", "strong", "dark-room"]
+    assert list(PRESETS) == ["none", "light", "default", "strong", "any-light", "dark-room"]
     assert not any(PRESETS["none"].uses(name) for name in TRANSFORMATIONS)
     assert all(PRESETS["strong"].uses(name) for name in TRANSFORMATIONS)
     assert PRESETS["dark-room"].dark > 0.3

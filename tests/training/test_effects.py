@@ -8,6 +8,7 @@ import torch
 from mien.training.augmentation import Augmentation
 from mien.training.effects import (
     EFFECTS,
+    add_noise,
     blur,
     change_brightness,
     change_contrast,
@@ -89,9 +90,20 @@ def test_brightness_and_contrast():
 
 
 def test_a_dark_room_is_dark_and_noisy():
-    dark = darken(flat(200.0), replace(Augmentation(), dark_gain=(0.2, 0.2)))
+    dark = darken(flat(200.0), replace(Augmentation(), dark_gain=(0.2, 0.2), dark_noise=(1, 1)))
     assert dark.mean() == pytest.approx(40, abs=1)
     assert dark.std((1, 2, 3)).mean() == pytest.approx((40 + 6) ** 0.5, rel=0.05)
+
+
+def test_noise_is_as_strong_as_drawn():
+    rough = add_noise(flat(), replace(Augmentation(), noise_deviation=(0.01, 0.1))).std((1, 2, 3)) / 255
+    assert rough.min() < 0.03
+    assert 0.07 < rough.max() < 0.11
+    noise = [
+        darken(flat(200.0), replace(Augmentation(), dark_gain=(0.2, 0.2), dark_noise=(k, k))).std()
+        for k in (0.5, 1.5)
+    ]
+    assert noise[1] == pytest.approx(3 * float(noise[0]), rel=0.1)
 
 
 def test_blur_takes_fine_detail():

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from mien.errors import ArgumentError, SourceNotFoundError
+from mien.errors import ArgumentError, SourceNotFoundError, UnknownNameError
 from mien.labels import EKMAN7
+from mien.models import load_model
 from mien.sources.labelled import LabelledImages
+from mien.training.augment import cut
 from mien.training.data import prepare
 from mien.training.geometry import Geometry
 from mien.training.module import ExpressionModule
@@ -86,6 +88,30 @@ def test_a_teacher_of_other_crops_or_labels_is_refused(tmp_path):
         load_teacher(str(tmp_path / "eight"), {"ekman7": 7}, RECIPE)
     with pytest.raises(SourceNotFoundError, match="holds no run"):
         load_teacher(str(tmp_path), {"ekman7": 7}, RECIPE)
+
+
+def test_a_finished_model_teaches_as_it_answers_in_use():
+    recipe = Recipe(held_out=0.2)  # the crops of the network that ships
+    data = training_set(recipe)
+    model = load_model("resnet.ferplus", labels="ekman7")
+    taught = teach(data, replace(recipe, teachers="resnet.ferplus")).targets["ekman7" + TAUGHT]
+    crops = cut(data.pictures["picture"], data.pictures["aligned"], recipe.size).round().byte()
+    wanted = (model.predict_proba(crops.numpy()) + model.predict_proba(crops.flip(2).numpy())) / 2
+    np.testing.assert_allclose(taught.numpy(), wanted, atol=1e-6)
+    both = load_teacher("resnet.ferplus", {"ekman7": 7, "ferplus8": 8}, recipe)(crops.float())
+    assert {name: tuple(value.shape) for name, value in both.items()} == {
+        "ekman7": (N, 7),
+        "ferplus8": (N, 8),
+    }
+
+
+def test_a_model_of_other_crops_or_labels_is_refused():
+    with pytest.raises(ArgumentError, match="48 px"):
+        load_teacher("resnet.ferplus", {"ekman7": 7}, RECIPE)
+    with pytest.raises(ArgumentError, match="own9"):
+        load_teacher("resnet.ferplus", {"own9": 9}, Recipe())
+    with pytest.raises(UnknownNameError, match="Did you mean"):
+        load_teacher("resnet.ferpluss", {"ekman7": 7}, Recipe())
 
 
 class ShiftedEyes:

@@ -25,7 +25,7 @@ def augment_preview(
         "augment-preview.png"
     ),
     preset: Annotated[
-        str, typer.Option(help="none, light, default, strong or dark-room; as for train --augment.")
+        str, typer.Option(help="none, light, default, strong, any-light or dark-room; as for train.")
     ] = "default",
     seed: Annotated[int, typer.Option(help="Decides what chance decides.")] = 0,
     rows: Annotated[

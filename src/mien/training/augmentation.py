@@ -57,6 +57,8 @@ class Augmentation:
         A dark room: little light, and the noise that a camera then has.
     dark_gain : tuple of float
         What remains of the light, 0 to 1.
+    dark_noise : tuple of float
+        The noise then, as a multiple of that of the photons.
     blur : float
     blur_sigma_px : tuple of float
         Standard deviation, pixels of the crop.
@@ -65,7 +67,7 @@ class Augmentation:
     coarse_factor : tuple of float
         By how much, from 1.
     noise : float
-    noise_deviation : float
+    noise_deviation : tuple of float
         Of 1, the largest value.
     jpeg : float
     jpeg_quality : tuple of float
@@ -102,12 +104,13 @@ class Augmentation:
     contrast_factor: Range = (0.4, 1.7)
     dark: float = 0.0
     dark_gain: Range = (0.12, 0.5)
+    dark_noise: Range = (0.7, 1.5)
     blur: float = 0.2
     blur_sigma_px: Range = (0.4, 1.6)
     coarse: float = 0.0
     coarse_factor: Range = (1.3, 3.0)
     noise: float = 0.2
-    noise_deviation: float = 0.03
+    noise_deviation: Range = (0.03, 0.03)
     jpeg: float = 0.0
     jpeg_quality: Range = (5.0, 50.0)
     erasing: float = 0.5
@@ -176,7 +179,7 @@ TRANSFORMATIONS = {
     "gamma": ("gamma", "gamma_range"),
     "brightness": ("brightness", "brightness_factor"),
     "contrast": ("contrast", "contrast_factor"),
-    "dark": ("dark", "dark_gain"),
+    "dark": ("dark", "dark_gain", "dark_noise"),
     "blur": ("blur", "blur_sigma_px"),
     "coarse": ("coarse", "coarse_factor"),
     "noise": ("noise", "noise_deviation"),
@@ -200,8 +203,14 @@ PRESETS = {
     "strong": Augmentation(
         turn_deg=14, scale=0.13, shift=0.06, crop=0.3, hard_light=0.15, light_above=0.15, gamma=0.5,
         gamma_range=(0.4, 2.2), brightness=0.2, contrast=0.2, dark=0.1, blur=0.3, blur_sigma_px=(0.4, 2.0),
-        coarse=0.2, noise=0.3, noise_deviation=0.05, jpeg=0.1, erasing=0.6, erasing_area=(0.02, 0.3),
+        coarse=0.2, noise=0.3, noise_deviation=(0.02, 0.08), jpeg=0.1, erasing=0.6, erasing_area=(0.02, 0.3),
+    ),
+    "any-light": Augmentation(
+        hard_light=0.15, light_above=0.15, gamma_range=(0.45, 2.0), brightness=0.15,
+        brightness_factor=(0.5, 2.4), contrast=0.1, dark=0.15, dark_gain=(0.08, 0.5), dark_noise=(0.6, 1.8),
+        blur_sigma_px=(0.4, 1.8), coarse=0.15, noise=0.25, noise_deviation=(0.02, 0.12), jpeg=0.1,
     ),
     "dark-room": Augmentation(hard_light=0.3, light_above=0.2, dark=0.5, contrast=0.2),
 }  # fmt: skip
-"""Settings by name; "dark-room" is for places with one lamp, or hardly any light."""
+"""Settings by name. "any-light" turns and covers as by default, and is strong in light and camera alone;
+"dark-room" is for places with one lamp, or hardly any light."""

@@ -77,7 +77,8 @@ def change_contrast(layers: Tensor, settings: Augmentation) -> Tensor:
 def darken(layers: Tensor, settings: Augmentation) -> Tensor:
     """Leave little light, with the noise of few photons and a constant part."""
     dark = layers * _factor(layers, settings.dark_gain)
-    return (dark + (dark + 6.0).sqrt() * torch.randn_like(dark)).clamp(0, 255)
+    strength = _even(layers, settings.dark_noise)
+    return (dark + strength * (dark + 6.0).sqrt() * torch.randn_like(dark)).clamp(0, 255)
 
 
 def blur(layers: Tensor, settings: Augmentation) -> Tensor:
@@ -110,7 +111,8 @@ def coarsen(layers: Tensor, settings: Augmentation) -> Tensor:
 
 def add_noise(layers: Tensor, settings: Augmentation) -> Tensor:
     """Add Gaussian noise."""
-    return (layers + 255 * settings.noise_deviation * torch.randn_like(layers)).clamp(0, 255)
+    deviation = 255 * _even(layers, settings.noise_deviation)
+    return (layers + deviation * torch.randn_like(layers)).clamp(0, 255)
 
 
 def compress(layers: Tensor, settings: Augmentation) -> Tensor:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def expose(scene: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-    """Darken, light from one side, blur, coarsen, add noise and compress, in the order a camera would.
+    """Darken, overexpose, light from one side, blur, coarsen, add noise, compress: in a camera's order.
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ def expose(scene: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.
         picture = 255 * (picture / 255) ** np.exp(random.uniform(-0.6, 0.6))
     if random.random() < 0.35:
         picture *= np.exp(random.uniform(np.log(0.1), np.log(1.3)))
+    if random.random() < 0.05:
+        picture = picture * random.uniform(1.2, 2.0) + random.uniform(0, 50)
     if random.random() < 0.2:
         picture = cv2.GaussianBlur(picture, (0, 0), random.uniform(0.5, 1.8))
     if random.random() < 0.1:
@@ -42,8 +44,29 @@ def expose(scene: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.
     if random.random() < 0.35:
         strength = random.uniform(1, 9)
         picture += strength * random.standard_normal(picture.shape, dtype=np.float32)
+    if random.random() < 0.12:
+        picture = _take_in_the_dark(picture, random)
     taken = np.clip(picture, 0, 255).astype(np.uint8)
     return _compress(taken, int(random.integers(25, 80))) if random.random() < 0.2 else taken
+
+
+def _take_in_the_dark(picture: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
+    """Bring to a mean of 15 to 60 and add the noise of few photons and a constant part.
+
+    Its grain is that of a camera whose picture was enlarged: one to five pixels.
+    """
+    size = len(picture)
+    dark = picture * min(
+        1.0, float(np.exp(random.uniform(np.log(15), np.log(60)))) / max(1.0, picture.mean())
+    )
+    dark = np.clip(dark, 0, 255)
+    cells = round(size / random.uniform(1, 5))
+    grain: NDArray[Any] = random.standard_normal((cells, cells), dtype=np.float32)
+    how = cv2.INTER_NEAREST if random.random() < 0.5 else cv2.INTER_CUBIC
+    grain = cv2.resize(grain, (size, size), interpolation=how)
+    deviation = np.sqrt(random.uniform(0.3, 1.5) * dark + random.uniform(2, 25))
+    noisy: NDArray[Any] = dark + deviation * grain
+    return noisy
 
 
 def _compress(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:

@@ -64,8 +64,8 @@ class Recipe:
         Epochs without improvement on what is set aside after which the run ends; 0 for never.
     precision : {"bf16-mixed", "16-mixed", "32-true"}
     teachers : str
-        Folders of finished runs, separated by commas, whose mean answer is learned beside the labels
-        (distillation, Hinton et al. 2015, arXiv 1503.02531); empty for none.
+        Folders of finished runs, or models' names or files, separated by commas, whose mean answer is
+        learned beside the labels (distillation, Hinton et al. 2015, arXiv 1503.02531); empty for none.
     taught : float
         How much of the loss is the teachers'; the rest is the labels'.
     base : str

@@ -1,4 +1,4 @@
-"""What finished networks say of the training pictures: learned beside the labels by the network to come.
+"""What finished models say of the training pictures: learned beside the labels by the network to come.
 
 A label is one person's word, or ten people's; the mean of several networks says of each picture what it
 resembles, which tells a small network more (distillation, Hinton et al. 2015, arXiv 1503.02531).
@@ -7,6 +7,7 @@ resembles, which tells a small network more (distillation, Hinton et al. 2015, a
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mien.catalog import find_model
 from mien.errors import bad_argument
+from mien.models import load_model
+from mien.models.temporal import SequenceModel
 from mien.training.augment import cut
 from mien.training.data import MOVEMENTS, TrainingSet
 from mien.training.networks import ExpressionNetwork
@@ -25,6 +29,9 @@ TAUGHT = "_taught"
 """What the name of a head is followed by in the targets that come from teachers."""
 
 BATCH = 256
+
+Teacher = Callable[[Tensor], dict[str, Tensor]]
+"""From crops, float32 from 0 to 255, to the probabilities of each head, (n, k) float32."""
 
 
 def teach(data: TrainingSet, recipe: Recipe) -> TrainingSet:
@@ -46,31 +53,37 @@ def teach(data: TrainingSet, recipe: Recipe) -> TrainingSet:
     ------
     SourceNotFoundError
         If a folder holds no run.
+    UnknownNameError, ModelError
+        If there is no such model, or its files are not what its card says.
     ArgumentError
         If a teacher lacks one of the heads, or wants crops of another kind.
     """
-    heads = [name for name in data.heads if name != MOVEMENTS]
+    heads = {name: k for name, k in data.heads.items() if name != MOVEMENTS}
     given: dict[str, Tensor] = {}
     names = [name for name in recipe.teachers.split(",") if name]
     for name in names:
-        teacher = load_teacher(name, data.heads, recipe)
+        teacher = load_teacher(name, heads, recipe)
         for head, probability in _answers(teacher, data, heads, recipe.size).items():
             given[head] = given.get(head, torch.zeros(())) + probability / len(names)
     return replace(data, targets=data.targets | {head + TAUGHT: p for head, p in given.items()})
 
 
-def load_teacher(folder: str, heads: dict[str, int], recipe: Recipe) -> ExpressionNetwork:
-    """Return the network of a finished run, with its averaged weights.
+def load_teacher(name: str, heads: Mapping[str, int], recipe: Recipe) -> Teacher:
+    """Return what answers for a teacher: a run's network, with its averaged weights, or a finished model.
 
     Parameters
     ----------
-    folder : str
-        Of the run.
-    heads : dict of str to int
-        Those that it must have.
+    name : str
+        Folder of a run, or a model's name or file. A model answers as it does in use: calibrated.
+    heads : mapping of str to int
+        Label sets that it must have, with their numbers of emotions.
     recipe : Recipe
         Of the network to come, whose crops it must take.
     """
+    return _run(name, heads, recipe) if Path(name).is_dir() else _model(name, heads, recipe)
+
+
+def _run(folder: str, heads: Mapping[str, int], recipe: Recipe) -> Teacher:
     weights = averaged_weights(folder)
     own = Recipe(**json.loads((Path(folder) / "recipe.json").read_text()))
     theirs = {
@@ -78,41 +91,71 @@ def load_teacher(folder: str, heads: dict[str, int], recipe: Recipe) -> Expressi
         for name, value in weights.items()
         if name.startswith("network.heads.") and name.endswith(".weight")
     }
-    lacking = [name for name, k in heads.items() if name != MOVEMENTS and theirs.get(name) != k]
-    if lacking:
-        raise bad_argument("teachers", allowed=f"runs with the label sets {', '.join(lacking)}", given=folder)
-    if (own.template, own.margin, own.size, own.frames) != (
-        recipe.template,
-        recipe.margin,
-        recipe.size,
-        recipe.frames,
-    ):
-        kind = f"{recipe.size} px, template {recipe.template}, margin {recipe.margin:.4f}"
-        raise bad_argument("teachers", allowed=f"runs on the same crops ({kind})", given=folder)
+    _check(folder, theirs, heads, (own.template, own.margin, own.size, own.frames), recipe)
     network = ExpressionNetwork(own.arch, theirs, size=own.size)
     network.load_state_dict({name.removeprefix("network."): value for name, value in weights.items()})
-    return network.eval()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = network.to(device).eval()
+
+    def ask(crops: Tensor) -> dict[str, Tensor]:
+        scores = network(crops.to(device))
+        return {head: F.softmax(scores[head].float(), dim=1).cpu() for head in heads}
+
+    return ask
+
+
+def _model(name: str, heads: Mapping[str, int], recipe: Recipe) -> Teacher:
+    card, path = find_model(name, "expression")
+    kind = (card.template, card.margin, card.size_px, card.frames)
+    models = {head.labels: load_model(path, labels=head.labels) for head in card.heads}
+    _check(name, {head: len(model.labels) for head, model in models.items()}, heads, kind, recipe)
+
+    def ask(crops: Tensor) -> dict[str, Tensor]:
+        shown = crops.round().clamp(0, 255).byte().numpy()
+        return {
+            head: torch.from_numpy(
+                model.predict_windows(shown)
+                if isinstance(model, SequenceModel)
+                else model.predict_proba(shown)
+            )
+            for head, model in models.items()
+            if head in heads
+        }
+
+    return ask
+
+
+def _check(
+    name: str,
+    theirs: Mapping[str, int],
+    heads: Mapping[str, int],
+    kind: tuple[str, float, int, int],
+    recipe: Recipe,
+) -> None:
+    """Refuse a teacher without one of the heads, or of other crops."""
+    lacking = [head for head, k in heads.items() if theirs.get(head) != k]
+    if lacking:
+        raise bad_argument("teachers", allowed=f"some with the label sets {', '.join(lacking)}", given=name)
+    if kind != (recipe.template, recipe.margin, recipe.size, recipe.frames):
+        wanted = f"{recipe.size} px, template {recipe.template}, margin {recipe.margin:.4f}"
+        raise bad_argument("teachers", allowed=f"some on the same crops ({wanted})", given=name)
 
 
 @torch.no_grad()
-def _answers(teacher: ExpressionNetwork, data: TrainingSet, heads: list[str], size: int) -> dict[str, Tensor]:
+def _answers(teacher: Teacher, data: TrainingSet, heads: Iterable[str], size: int) -> dict[str, Tensor]:
     """Return the probabilities of each head for all samples."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    teacher = teacher.to(device)
     views = [name for name in ("aligned", "detected") if name in data.pictures]
     parts: dict[str, list[Tensor]] = {head: [] for head in heads}
     for start in range(0, len(data), BATCH):
         rows = data.rows[start : start + BATCH]
         mean: dict[str, Tensor] = {}
         for view in views:
-            crops = cut(data.pictures["picture"][rows].to(device), data.pictures[view][rows].to(device), size)
+            crops = cut(data.pictures["picture"][rows], data.pictures[view][rows], size)
             for shown in (crops, _mirrored(crops)):
-                scores = teacher(shown)
-                for head in heads:
-                    probability = F.softmax(scores[head].float(), dim=1) / (2 * len(views))
-                    mean[head] = mean.get(head, torch.zeros((), device=device)) + probability
+                for head, probability in teacher(shown).items():
+                    mean[head] = mean.get(head, torch.zeros(())) + probability / (2 * len(views))
         for head in heads:
-            parts[head].append(mean[head].cpu())
+            parts[head].append(mean[head])
     return {head: torch.cat(each) for head, each in parts.items()}
 
 

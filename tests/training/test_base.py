@@ -1,5 +1,7 @@
 """Training goes on from a run or from a model's file, which answers as before until it learns."""
 
+import copy
+
 import cv2
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from mien.catalog import WEIGHTS, Head, ModelCard
 from mien.errors import ModelError
 from mien.models import load_model
 from mien.runtime import Session
-from mien.training.base import start_from
+from mien.training.base import keep_of_base, start_from
 from mien.training.export import export_expression
 from mien.training.facepoint import FacePoint
 from mien.training.networks import ExpressionNetwork
@@ -104,6 +106,37 @@ def test_a_shallower_network_does_not_start_from_a_deeper_run(tmp_path):
     network, crops = trained("resnet-deep")
     with pytest.raises(ModelError, match="Choose the architecture"):
         start_from(ExpressionNetwork("resnet", HEADS), run_of(network, tmp_path), crops)
+
+
+def test_a_part_of_the_base_is_kept_and_heads_it_lacked_stay(tmp_path):
+    before, crops = trained("resnet-tiny")
+    base = run_of(before, tmp_path)
+    network = ExpressionNetwork("resnet-tiny", {**HEADS, "own2": 2})
+    with torch.no_grad():
+        for value in network.parameters():
+            value.normal_(0, 0.1)
+    new = copy.deepcopy(network.state_dict())
+    keep_of_base(network, base, 0.25, crops)
+    old = before.state_dict()
+    for name, value in network.named_parameters():
+        wanted = new[name] if "own2" in name else 0.25 * old[name] + 0.75 * new[name]
+        torch.testing.assert_close(value.data, wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_statistics_are_those_of_the_kept_network(tmp_path):
+    before, crops = trained("resnet-tiny")
+    network = copy.deepcopy(before).train()
+    momenta = [m.momentum for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    keep_of_base(network, run_of(before, tmp_path), 0.5, crops)
+    assert network.training
+    assert momenta == [m.momentum for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    first = next(m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    seen = []
+    handle = first.register_forward_hook(lambda _, given, __: seen.append(given[0]))
+    with torch.no_grad():
+        network.eval()(crops)
+    handle.remove()
+    torch.testing.assert_close(first.running_mean, seen[0].mean((0, 2, 3)), atol=1e-5, rtol=1e-4)
 
 
 def test_a_detector_goes_on_from_its_file():

@@ -112,6 +112,18 @@ def test_a_base_that_is_no_run_is_refused(tmp_path):
         fit(prepare([corpus(pictures, label)], recipe), recipe, tmp_path / "run")
 
 
+def test_what_is_kept_of_the_base_lies_between_it_and_the_run(tmp_path):
+    pictures, label = stripes(64)
+    data = prepare([corpus(pictures, label)], QUICK)
+    first = fit(data, QUICK, tmp_path / "first").network.state_dict()
+    onward = replace(QUICK, base=str(tmp_path / "first"), seed=1)
+    whole = fit(data, onward, tmp_path / "whole").network.state_dict()
+    half = fit(data, replace(onward, keep=0.5), tmp_path / "half").network.state_dict()
+    name = "heads.ekman7.weight"
+    assert not torch.equal(first[name], whole[name])
+    torch.testing.assert_close(half[name], (first[name] + whole[name]) / 2)
+
+
 def test_a_run_of_an_earlier_version_goes_on(tmp_path):
     plain = asdict(QUICK)
     for field in ("mixup", "frames", "balance"):  # which it did not know
@@ -180,6 +192,8 @@ def test_sequence_networks_learn_what_only_motion_tells(arch, tmp_path):
         ({"dropout": 1.0}, ArgumentError, "dropout"),
         ({"mixup": -1.0}, ArgumentError, "mixup"),
         ({"epoch": 3}, UnknownNameError, "'epochs'"),
+        ({"keep": 0.5}, ArgumentError, "without a base"),
+        ({"keep": 1.0, "base": "x"}, ArgumentError, "below 1"),
     ],
 )
 def test_recipes_that_make_no_sense(changes, error, message):

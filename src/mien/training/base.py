@@ -1,7 +1,8 @@
-"""Start a network from weights that are there: of a run's folder, or of a model's file."""
+"""Start a network from weights that are there, of a run or a model's file, and keep a part of them."""
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ from mien.training.runs import averaged_weights
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
 
+NORM_BATCH = 256
+"""Crops looked at at a time to measure normalisations."""
 
-def start_from(network: nn.Module, base: str, crops: Tensor, *, task: str = "expression") -> None:
+
+def start_from(network: nn.Module, base: str, crops: Tensor, *, task: str = "expression") -> frozenset[str]:
     """Load weights in place. Heads of label sets that the base does not have keep their random weights.
 
     Parameters
@@ -36,6 +40,11 @@ def start_from(network: nn.Module, base: str, crops: Tensor, *, task: str = "exp
     task : {"expression", "detection"}
         What the network is for, where the base is a model's file or name.
 
+    Returns
+    -------
+    frozenset of str
+        Names of the weights that the base had.
+
     Raises
     ------
     ModelError
@@ -50,13 +59,41 @@ def start_from(network: nn.Module, base: str, crops: Tensor, *, task: str = "exp
             for name, value in weights.items()
             if name.startswith("network.")
         }
-        _load(network, _grown(network, given), base)
-        return
+        return _load(network, _grown(network, given), base)
     _, path = find_model(base, task)
     if path.suffix != ".onnx":
         raise ModelError(f"{path} is no network: only a network can be trained further.")
-    _load(network, _unfold(network, _initializers(path)), base)
+    had = _load(network, _unfold(network, _initializers(path)), base)
     _set_up_norms(network, crops)
+    return had
+
+
+@torch.no_grad()
+def keep_of_base(network: nn.Module, base: str, share: float, crops: Tensor) -> None:
+    """Move a trained network's weights back towards those it started from (in place).
+
+    What was learned last is partly taken back, and what was known before partly returns: often a better
+    bargain than either (WiSE-FT, Wortsman et al. 2022, arXiv 2109.01903). Weights that the base did not
+    have stay. The statistics of the normalisations are measured anew.
+
+    Parameters
+    ----------
+    network : Module
+        Trained from the base.
+    base : str
+        As for :func:`start_from`.
+    share : float
+        How much of the base is kept, from 0 to 1.
+    crops : Tensor of shape (n, S, S) or (n, T, S, S)
+        Of what it learned from.
+    """
+    before = copy.deepcopy(network)
+    had = start_from(before, base, crops[:NORM_BATCH])
+    old = before.state_dict()
+    for name, value in network.state_dict().items():
+        if name in had and value.is_floating_point():
+            value.lerp_(old[name], share)
+    _measure_norms(network, crops)
 
 
 def _grown(network: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -86,7 +123,7 @@ def _shapes(weights: dict[str, Tensor]) -> dict[str, torch.Size]:
     return {name: value.shape for name, value in weights.items()}
 
 
-def _load(network: nn.Module, given: dict[str, Tensor], base: str) -> None:
+def _load(network: nn.Module, given: dict[str, Tensor], base: str) -> frozenset[str]:
     wanted = network.state_dict()
     heads = {name for name in wanted if name.startswith("heads.")}
     trunk = set(wanted) - heads
@@ -98,6 +135,7 @@ def _load(network: nn.Module, given: dict[str, Tensor], base: str) -> None:
             f"({len(missing)} of {len(trunk)} weights do not fit). Choose the architecture it was made with."
         )
     network.load_state_dict({**wanted, **fitting})
+    return frozenset(fitting)
 
 
 def _initializers(path: Path) -> dict[str, NDArray[Any]]:
@@ -164,3 +202,19 @@ def _set_up_norms(network: nn.Module, crops: Tensor) -> None:
         norm.weight.mul_(deviation / old_deviation)
         norm.running_mean.copy_(mean)
         norm.running_var.copy_(variance)
+
+
+def _measure_norms(network: nn.Module, crops: Tensor) -> None:
+    """Set the statistics of every normalisation to their mean over batches of these crops."""
+    norms = [m for m in network.modules() if isinstance(m, BatchNorm)]
+    training, momenta = network.training, [norm.momentum for norm in norms]
+    network.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over the batches
+        norm.train()
+    for batch in torch.split(crops, NORM_BATCH):
+        network(batch)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    network.train(training)

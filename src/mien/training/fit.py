@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from mien.sources.splits import class_weights
 from mien.training.augment import cut
-from mien.training.base import start_from
+from mien.training.base import keep_of_base, start_from
 from mien.training.data import MOVEMENTS, TrainingSet, loader
 from mien.training.module import ExpressionModule
 from mien.training.recipe import Recipe
@@ -23,6 +23,9 @@ from mien.training.teachers import teach
 
 CALIBRATION_BATCH = 256
 """Pictures by which the normalisations of a model's file are set up again, when training goes on from it."""
+
+KEEPING_CROPS = 2048
+"""Pictures by which normalisations are measured where a part of the base is kept."""
 
 
 class Batches(L.LightningDataModule):
@@ -110,7 +113,10 @@ def fit(
     )
     trainer.fit(module, datamodule=Batches(data, recipe), ckpt_path=checkpoint)
     module.load_state_dict(averaged_weights(folder))
-    return module.cpu().eval()
+    module = module.cpu()
+    if recipe.keep:
+        keep_of_base(module.network, recipe.base, recipe.keep, _some_crops(data, recipe, KEEPING_CROPS))
+    return module.eval()
 
 
 def _labels(data: TrainingSet) -> tuple[str, Tensor]:
@@ -138,8 +144,8 @@ def _sampling(data: TrainingSet) -> Tensor:
     return torch.where(label >= 0, 1.0 / count.clamp(min=1)[label.clamp(min=0)], 0.0).double()
 
 
-def _some_crops(data: TrainingSet, recipe: Recipe) -> Tensor:
+def _some_crops(data: TrainingSet, recipe: Recipe, count: int = CALIBRATION_BATCH) -> Tensor:
     learned = np.flatnonzero(~data.held_out)
-    chosen = np.random.default_rng(recipe.seed).permutation(learned)[:CALIBRATION_BATCH]
+    chosen = np.random.default_rng(recipe.seed).permutation(learned)[:count]
     pictures = data.rows[torch.from_numpy(chosen)]
     return cut(data.pictures["picture"][pictures], data.pictures["aligned"][pictures], recipe.size)

@@ -70,6 +70,10 @@ class Recipe:
         How much of the loss is the teachers'; the rest is the labels'.
     base : str
         What the weights start from: a run's folder, or a model's file or name; empty for none.
+    keep : float
+        How much of the base is kept in the finished weights (WiSE-FT, Wortsman et al. 2022, arXiv
+        2109.01903): 0 for what training ends with; 0.5 often holds on to what was known before and keeps
+        most of what is new.
     pretrained : str
         For transfer: "hub", a file of weights, or empty for random ones.
     head_epochs : int
@@ -105,6 +109,7 @@ class Recipe:
     teachers: str = ""
     taught: float = 0.5
     base: str = ""
+    keep: float = 0.0
     pretrained: str = ""
     head_epochs: int = 0
 
@@ -119,9 +124,11 @@ class Recipe:
         for name in ("size", "frames", "step", "epochs", "batch"):
             if getattr(self, name) < 1:
                 raise bad_argument(name, allowed="a whole number from 1", given=getattr(self, name))
-        for name in ("dropout", "smoothing", "whole", "detected", "average", "held_out"):
+        for name in ("dropout", "smoothing", "whole", "detected", "average", "held_out", "keep"):
             if not 0 <= getattr(self, name) < 1:
                 raise bad_argument(name, allowed="from 0, and below 1", given=getattr(self, name))
+        if self.keep and not self.base:
+            raise bad_argument("keep", allowed="0 without a base to keep something of", given=self.keep)
         if not 0 <= self.taught <= 1:
             raise bad_argument("taught", allowed="from 0 to 1", given=self.taught)
         for name in (

@@ -94,11 +94,10 @@ def _run(folder: str, heads: Mapping[str, int], recipe: Recipe) -> Teacher:
     _check(folder, theirs, heads, (own.template, own.margin, own.size, own.frames), recipe)
     network = ExpressionNetwork(own.arch, theirs, size=own.size)
     network.load_state_dict({name.removeprefix("network."): value for name, value in weights.items()})
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = network.to(device).eval()
+    network = network.to(_device()).eval()
 
     def ask(crops: Tensor) -> dict[str, Tensor]:
-        scores = network(crops.to(device))
+        scores = network(crops.to(_device()))
         return {head: F.softmax(scores[head].float(), dim=1).cpu() for head in heads}
 
     return ask
@@ -111,7 +110,7 @@ def _model(name: str, heads: Mapping[str, int], recipe: Recipe) -> Teacher:
     _check(name, {head: len(model.labels) for head, model in models.items()}, heads, kind, recipe)
 
     def ask(crops: Tensor) -> dict[str, Tensor]:
-        shown = crops.round().clamp(0, 255).byte().numpy()
+        shown = crops.round().clamp(0, 255).byte().cpu().numpy()
         return {
             head: torch.from_numpy(
                 model.predict_windows(shown)
@@ -144,19 +143,24 @@ def _check(
 @torch.no_grad()
 def _answers(teacher: Teacher, data: TrainingSet, heads: Iterable[str], size: int) -> dict[str, Tensor]:
     """Return the probabilities of each head for all samples."""
+    device = _device()
     views = [name for name in ("aligned", "detected") if name in data.pictures]
     parts: dict[str, list[Tensor]] = {head: [] for head in heads}
     for start in range(0, len(data), BATCH):
         rows = data.rows[start : start + BATCH]
         mean: dict[str, Tensor] = {}
         for view in views:
-            crops = cut(data.pictures["picture"][rows], data.pictures[view][rows], size)
+            crops = cut(data.pictures["picture"][rows].to(device), data.pictures[view][rows].to(device), size)
             for shown in (crops, _mirrored(crops)):
                 for head, probability in teacher(shown).items():
                     mean[head] = mean.get(head, torch.zeros(())) + probability / (2 * len(views))
         for head in heads:
             parts[head].append(mean[head])
     return {head: torch.cat(each) for head, each in parts.items()}
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _mirrored(crops: Tensor) -> Tensor:

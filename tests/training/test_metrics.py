@@ -159,6 +159,32 @@ def test_temperature_is_recovered(temperature, as_distribution):
     assert found == pytest.approx(temperature, rel=1e-3 if as_distribution else 0.03)
 
 
+def test_it_is_as_sure_as_it_is_right_where_no_temperature_suits_all():
+    """Half of the answers are far too sure, half not sure enough."""
+    random = np.random.default_rng(5)
+    logits = random.normal(0, 2, (20_000, 6))
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    label = (random.random((len(p), 1)) > p.cumsum(axis=1)).sum(axis=1)
+    logits[::2] *= 4
+    scaled = logits / fit_temperature(logits, label)
+    found = np.exp(scaled) / np.exp(scaled).sum(axis=1, keepdims=True)
+    assert found.max(axis=1).mean() == pytest.approx((found.argmax(axis=1) == label).mean(), abs=1e-3)
+
+
+@pytest.mark.parametrize(("right", "probability"), [(3, 4 / 5), (18, 19 / 20)])
+def test_a_few_right_answers_do_not_teach_certainty(right, probability):
+    logits = np.tile([[2.0, -2.0]], (right, 1))
+    sure = 1 / (1 + np.exp(-4 / fit_temperature(logits, np.zeros(right, int))))
+    assert sure == pytest.approx(probability, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("logits", "label", "temperature"), [([[0.0, 0.0]] * 9, [0] * 9, 0.05), ([[1.0, 0.0]] * 9, [1] * 9, 20)]
+)
+def test_temperature_stays_within_bounds(logits, label, temperature):
+    assert fit_temperature(logits, label) == temperature
+
+
 @pytest.mark.parametrize(
     ("logits", "targets"), [(np.empty((0, 3)), []), (np.ones((2, 3)), [0]), (np.ones(3), [0, 0, 0])]
 )

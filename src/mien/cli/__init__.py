@@ -16,6 +16,7 @@ from mien._version import __version__
 from mien.cli.analyze import analyze
 from mien.cli.audit import audit
 from mien.cli.augment import augment_preview
+from mien.cli.combine import combine
 from mien.cli.compare import compare
 from mien.cli.demo import demo
 from mien.cli.detector import evaluate_detector, train_detector
@@ -39,7 +40,9 @@ app = typer.Typer(
         "not what a person feels."
     ),
 )
-for command in (analyze, demo, models, evaluate, train, compare, audit, fairness, live, serve, report):
+for command in (
+    analyze, demo, models, evaluate, train, combine, compare, audit, fairness, live, serve, report,
+):  # fmt: skip
     app.command()(command)
 app.command("train-detector")(train_detector)
 app.command("evaluate-detector")(evaluate_detector)

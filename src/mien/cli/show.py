@@ -7,12 +7,14 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from mien.catalog import ModelCard
 from mien.readings import Readings
 
 PLAIN_WIDTH = 200
@@ -33,6 +35,15 @@ def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right:
     for row in rows:
         table.add_row(*row)
     console().print(table)
+
+
+def show_written(card: ModelCard, folder: Path) -> None:
+    """Print how good a model is that was just written, and where it lies."""
+    rows = [
+        (m.name, m.data, f"{m.value:.4f}", f"{m.low:.4f} to {m.high:.4f}", str(m.n)) for m in card.metrics
+    ]
+    show_table(("metric", "data", "value", "95 % interval", "N"), rows)
+    console().print(f"Written to {folder / card.name}.{card.format}", highlight=False, markup=False)
 
 
 def hush_training() -> None:

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.cli.corpora import divide_labellings, open_labellings
 from mien.cli.portrait import sample_portrait
-from mien.cli.show import hush_training, progress, show_table, typed_command
+from mien.cli.show import hush_training, progress, show_table, show_written, typed_command
 from mien.errors import bad_argument, unknown_name
 
 if TYPE_CHECKING:
-    from mien.catalog import ModelCard
     from mien.sources.labelled import LabelledImages
     from mien.training.geometry import Geometry
-    from mien.training.recipe import Recipe
-    from mien.training.run import Test
 
 
 def train(
@@ -106,8 +104,8 @@ def train(
             changes[field] = value
     recipe = recipe_for(arch, **changes, pretrained=_weights(arch, pretrained))
     finder = None if framed else load_detector(detector)
-    labellings = _open(data, ferplus, emotions)
-    learned, tests = _divide(labellings, data, ferplus, recipe)
+    labellings = open_labellings(data, ferplus, emotions)
+    learned, tests = divide_labellings(labellings, data, ferplus, seed=recipe.seed)
     chosen = name or f"{recipe.arch.replace(':', '-')}.own"
     with progress("cutting faces", len(learned[0])) as show:
         card = train_model(
@@ -127,7 +125,7 @@ def train(
             log=log,
             progress=lambda done, _: show(done),
         )
-    _show(card, out)
+    show_written(card, out)
 
 
 def _list() -> None:
@@ -169,73 +167,6 @@ def _weights(arch: str, pretrained: str) -> str:
     return "" if pretrained == "none" or not get_architecture(arch).backbone else pretrained
 
 
-def _open(data: list[str], ferplus: Path | None, emotions: str | None) -> list[LabelledImages]:
-    """Return the data under each of their labellings: FER2013 with votes has two."""
-    from mien.labels import parse_scheme
-    from mien.sources.datasets import open_dataset
-    from mien.sources.splits import merge
-
-    if ferplus is not None:
-        if len(data) > 1:
-            raise bad_argument("ferplus", allowed="given with one FER2013 csv", given=data)
-        corpora = [open_dataset(data[0], ferplus=ferplus), open_dataset(data[0], labels="ekman7")]
-    else:
-        opened = [open_dataset(spec) for spec in data]
-        corpora = [opened[0] if len(opened) == 1 else merge(opened)]
-    if emotions is None:
-        return corpora
-    return [corpora[0].relabel(parse_scheme(emotions))]
-
-
-def _divide(
-    labellings: list[LabelledImages], data: list[str], ferplus: Path | None, recipe: Recipe
-) -> tuple[list[LabelledImages], list[Test]]:
-    """Return what is learned from, and what the model is measured on."""
-    import numpy as np
-
-    from mien.sources.labelled import split_role
-    from mien.sources.splits import split_rows
-    from mien.training.run import Test
-
-    first = labellings[0]
-    role = np.array([split_role(str(split)) for split in first.split])
-    if (role == "train").any():
-        watched = sorted({str(s) for s, r in zip(first.split, role, strict=True) if r == "val"}) or sorted(
-            {str(s) for s, r in zip(first.split, role, strict=True) if r == "test"}
-        )
-        learned = [one.select(role == "train") for one in labellings]
-        tests = [
-            Test(one, split, _evaluation(data, ferplus, one, split))
-            for one in labellings
-            for split in watched
-        ]
-        return learned, tests
-    by: Any = "stratified"
-    if first.subject is not None and len(set(first.subject.tolist()) - {""}) > 2:
-        by = "subject"
-    elif first.sequence is not None and len(set(first.sequence.tolist()) - {""}) > 2:
-        by = "sequence"
-    part = split_rows(first, {"train": 0.9, "test": 0.1}, by=by, seed=recipe.seed)
-    kept = f"a tenth kept back by {by} with seed {recipe.seed}"
-    tests = [
-        Test(_named(one.select(part == "test"), kept), None, "mien train, as above") for one in labellings
-    ]
-    return [one.select(part == "train") for one in labellings], tests
-
-
-def _named(corpus: LabelledImages, part: str) -> LabelledImages:
-    from dataclasses import replace
-
-    return replace(corpus, name=f"{corpus.name} ({part})")
-
-
-def _evaluation(data: list[str], ferplus: Path | None, corpus: LabelledImages, split: str) -> str:
-    """Return the command by which a number can be had again, without the folders of this machine."""
-    names = " ".join(Path(spec).name for spec in data)
-    votes = f" --ferplus {ferplus.name}" if ferplus is not None and corpus.votes is not None else ""
-    return f"mien evaluate {names}{votes} --split {split} --model {{model}}"
-
-
 def _geometry(path: Path | None, rows: Path | None, corpus: LabelledImages) -> Geometry | None:
     import numpy as np
 
@@ -251,11 +182,3 @@ def _geometry(path: Path | None, rows: Path | None, corpus: LabelledImages) -> G
         )
     learned = np.array([split_role(str(split)) == "train" for split in corpus.split])
     return load_geometry(path, row[learned] if learned.any() else row)
-
-
-def _show(card: ModelCard, out: Path) -> None:
-    rows = [
-        (m.name, m.data, f"{m.value:.4f}", f"{m.low:.4f} to {m.high:.4f}", str(m.n)) for m in card.metrics
-    ]
-    show_table(("metric", "data", "value", "95 % interval", "N"), rows)
-    typer.echo(f"Written to {out / card.name}.{card.format}")

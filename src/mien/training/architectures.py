@@ -86,6 +86,9 @@ _TABLE = (
         "resnet", "still", "residual network of 14 convolutions, 2.8 M weights; ships", 44, counted=True
     ),
     Architecture(
+        "resnet-slim", "still", "residual network of 14 convolutions, 1.8 M weights", 44, counted=True
+    ),
+    Architecture(
         "resnet-deep", "still", "residual network of 20 convolutions, 4.4 M weights", 44, counted=True
     ),
     Architecture(

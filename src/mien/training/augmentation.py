@@ -206,9 +206,9 @@ PRESETS = {
         coarse=0.2, noise=0.3, noise_deviation=(0.02, 0.08), jpeg=0.1, erasing=0.6, erasing_area=(0.02, 0.3),
     ),
     "any-light": Augmentation(
-        hard_light=0.15, light_above=0.15, gamma_range=(0.45, 2.0), brightness=0.15,
-        brightness_factor=(0.5, 2.4), contrast=0.1, dark=0.15, dark_gain=(0.08, 0.5), dark_noise=(0.6, 1.8),
-        blur_sigma_px=(0.4, 1.8), coarse=0.15, noise=0.25, noise_deviation=(0.02, 0.12), jpeg=0.1,
+        hard_light=0.12, light_above=0.1, gamma_range=(0.45, 2.0), brightness=0.08,
+        brightness_factor=(0.5, 2.4), contrast=0.05, dark=0.1, dark_gain=(0.08, 0.5), dark_noise=(0.6, 1.8),
+        blur_sigma_px=(0.4, 1.8), coarse=0.08, noise_deviation=(0.02, 0.1), jpeg=0.06,
     ),
     "dark-room": Augmentation(hard_light=0.3, light_above=0.2, dark=0.5, contrast=0.2),
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from mien.training.runs import averaged_weights
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
 
+MEMBER = re.compile(r"(?:member\d+\.)*")
+"""What stands before the weights' names of one network of several; see :mod:`mien.training.combine`."""
+
 NORM_BATCH = 256
 """Crops looked at at a time to measure normalisations."""
 
@@ -32,8 +36,9 @@ def start_from(network: nn.Module, base: str, crops: Tensor, *, task: str = "exp
     network : Module
         An expression network, or the detector's.
     base : str
-        Folder of a finished run, or a model's name or file. A run's residual network may have fewer blocks:
-        those it lacks begin as what changes nothing (Chen et al. 2016, arXiv 1511.05641).
+        Folder of a finished run, or a model's name or file; of a file of several networks it is the first
+        of this architecture. A run's residual network may have fewer blocks: those it lacks begin as what
+        changes nothing (Chen et al. 2016, arXiv 1511.05641).
     crops : Tensor
         Crops (of a detector: scenes) of the new data. A model's file has its normalisations folded into the
         convolutions; they are taken apart again by how these crops look to each layer.
@@ -63,7 +68,8 @@ def start_from(network: nn.Module, base: str, crops: Tensor, *, task: str = "exp
     _, path = find_model(base, task)
     if path.suffix != ".onnx":
         raise ModelError(f"{path} is no network: only a network can be trained further.")
-    had = _load(network, _unfold(network, _initializers(path)), base)
+    members = [_unfold(network, weights) for weights in _members(path)]
+    had = _load(network, next((one for one in members if not _lacking(network, one)), members[-1]), base)
     _set_up_norms(network, crops)
     return had
 
@@ -124,18 +130,36 @@ def _shapes(weights: dict[str, Tensor]) -> dict[str, torch.Size]:
 
 
 def _load(network: nn.Module, given: dict[str, Tensor], base: str) -> frozenset[str]:
-    wanted = network.state_dict()
-    heads = {name for name in wanted if name.startswith("heads.")}
-    trunk = set(wanted) - heads
-    fitting = {name: v for name, v in given.items() if name in wanted and wanted[name].shape == v.shape}
-    missing = sorted(name for name in trunk - set(fitting) if not name.endswith("num_batches_tracked"))
+    missing = _lacking(network, given)
     if missing:
         raise ModelError(
             f"{base} cannot be trained further as this architecture: it lacks {missing[0]} "
-            f"({len(missing)} of {len(trunk)} weights do not fit). Choose the architecture it was made with."
+            f"({len(missing)} weights do not fit). Choose the architecture it was made with."
         )
+    wanted = network.state_dict()
+    fitting = {name: v for name, v in given.items() if name in wanted and wanted[name].shape == v.shape}
     network.load_state_dict({**wanted, **fitting})
     return frozenset(fitting)
+
+
+def _lacking(network: nn.Module, given: dict[str, Tensor]) -> list[str]:
+    """Return the names of the trunk's weights that are not given in its shapes."""
+    return sorted(
+        name
+        for name, value in network.state_dict().items()
+        if not name.startswith("heads.")
+        and not name.endswith("num_batches_tracked")
+        and (name not in given or given[name].shape != value.shape)
+    )
+
+
+def _members(path: Path) -> list[dict[str, NDArray[Any]]]:
+    """Return the weights of each of the networks that a file combines; most files are of one."""
+    members: dict[str, dict[str, NDArray[Any]]] = {}
+    for name, value in _initializers(path).items():
+        prefix = MEMBER.match(name).group()  # type: ignore[union-attr]  # it matches the empty string too
+        members.setdefault(prefix, {})[name.removeprefix(prefix).removeprefix("network.")] = value
+    return [members[prefix] for prefix in sorted(members)]
 
 
 def _initializers(path: Path) -> dict[str, NDArray[Any]]:
@@ -152,7 +176,7 @@ def _initializers(path: Path) -> dict[str, NDArray[Any]]:
             layer, bias = parts[1].removesuffix("weight"), (*parts[2:], "")[0]
             zeros = np.zeros(len(weights[parts[1]]), np.float32)
             weights.setdefault(layer + "bias", weights.get(bias, zeros))
-    return {name.removeprefix("network."): value for name, value in weights.items()}
+    return weights
 
 
 def _unfold(network: nn.Module, stored: dict[str, NDArray[Any]]) -> dict[str, Tensor]:

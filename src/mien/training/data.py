@@ -117,7 +117,7 @@ def prepare(
         targets={name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in targets.items()},
         heads=heads,
         mirrored=mirrored,
-        held_out=hold_out(_together(first)[samples[:, -1]], recipe.held_out, recipe.seed),
+        held_out=hold_out(together(first)[samples[:, -1]], recipe.held_out, recipe.seed),
     )
 
 
@@ -197,8 +197,18 @@ def _pictures(
     return {"picture": crops, "aligned": matrices, "whole": matrices}
 
 
-def _together(corpus: LabelledImages) -> NDArray[np.int64]:
-    """Give what may not be torn apart one number: identical pictures, a known person, a sequence."""
+def together(corpus: LabelledImages) -> NDArray[np.int64]:
+    """Give what may not be torn apart one number: identical pictures, a known person, a sequence.
+
+    Parameters
+    ----------
+    corpus : LabelledImages
+        Of n pictures.
+
+    Returns
+    -------
+    ndarray of shape (n,), int64
+    """
     groups = duplicate_groups(corpus.images)
     for names in (corpus.subject, corpus.sequence):
         if names is not None and (names != "").any():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -282,15 +283,34 @@ def calibrate(file: Path, recipe: Recipe, data: TrainingSet, detector: Detector 
     card = load_card(file.with_suffix(".toml"))
     heads = []
     for head in card.heads:
-        label = data.targets[head.labels + "_label"][samples].numpy()
-        known = label >= 0
-        if len(np.unique(label[known])) > 1:
-            scores = _scores(file, head.labels, crops[known])
-            head = replace(head, temperature=round(fit_temperature(scores, label[known]), 4))
+        head = calibrated_head(file, head, crops, data.targets[head.labels + "_label"][samples].numpy())
         if recipe.balance == "none":
             head = replace(head, frequency=_frequency(data, head.labels))
         heads.append(head)
     write_card(replace(card, heads=tuple(heads)), file.parent)
+
+
+def calibrated_head(
+    file: Path, head: Head, crops: NDArray[np.uint8], label: NDArray[np.integer[Any]]
+) -> Head:
+    """Return a head of a written model, whose temperature is 1, with the one that fits what was set aside.
+
+    Parameters
+    ----------
+    file : Path
+        The file of weights.
+    head : Head
+    crops : ndarray of shape (n, ...), uint8
+        As the model takes them; it has not learned from them.
+    label : ndarray of shape (n,), int
+        Column of each, -1 where it is not known. Where less than two emotions are known there is nothing to
+        fit, and the head is returned as it is.
+    """
+    known = label >= 0
+    if len(np.unique(label[known])) < 2:
+        return head
+    scores = _scores(file, head.labels, crops[known])
+    return replace(head, temperature=round(fit_temperature(scores, label[known]), 4))
 
 
 def _frequency(data: TrainingSet, labels: str) -> tuple[float, ...]:

@@ -38,6 +38,12 @@ def resnet() -> Trunk:
     return _residual([*convolution(1, 24), *convolution(24, 64, stride=2)], 64, blocks)
 
 
+def resnet_slim() -> Trunk:
+    """Build a slimmer `resnet`: 14 convolutions, 1.8 M weights, two thirds of the work."""
+    blocks = ((48, 1), (48, 1), (104, 2), (104, 1), (208, 2), (208, 1))
+    return _residual([*convolution(1, 24), *convolution(24, 48, stride=2)], 48, blocks)
+
+
 def resnet_deep() -> Trunk:
     """Build `resnet` with a third block in every stage: 20 convolutions, 4.4 M weights, 1.5 times the work.
 
@@ -242,6 +248,7 @@ STILLS: dict[str, Callable[[], nn.Module]] = {
     "mini-xception": mini_xception,
     "resnet": resnet,
     "resnet-deep": resnet_deep,
+    "resnet-slim": resnet_slim,
     "resnet-tiny": resnet_tiny,
     "resnet-wide": resnet_wide,
 }

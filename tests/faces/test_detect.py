@@ -6,7 +6,15 @@ import pytest
 from onnx import TensorProto, helper
 
 from mien.errors import ArgumentError, ModelError
-from mien.faces.detect import STRIDES, PointDetector, find_single, load_detector, suppress, surround
+from mien.faces.detect import (
+    STRIDES,
+    PointDetector,
+    doubt_chests,
+    find_single,
+    load_detector,
+    suppress,
+    surround,
+)
 from mien.runtime import Session
 from mien.testing import FixedDetector, make_faces
 
@@ -113,6 +121,30 @@ def test_a_network_with_fixed_input_gets_that_size():
 def test_suppress(boxes, scores, kept):
     box = np.array(boxes, np.float32).reshape(-1, 4)
     assert suppress(box, np.array(scores, np.float32), 0.45).tolist() == kept
+
+
+LARGE = (100.0, 100.0, 190.0, 220.0)
+
+
+@pytest.mark.parametrize(
+    ("box", "score", "after"),
+    [
+        ((140, 300, 160, 325), 0.8, 0.5),  # a medal: odds of 4 become 1
+        ((20, 300, 45, 325), 0.8, 0.8),  # beside the body
+        ((140, 500, 160, 525), 0.8, 0.8),  # at the feet
+        ((140, 40, 160, 65), 0.8, 0.8),  # above the head
+        ((130, 280, 170, 330), 0.8, 0.8),  # nearly half as large: a child
+        ((140, 300, 160, 325), 0.95, 0.95),  # surer than the larger one
+    ],
+)
+def test_small_faces_on_a_chest_are_doubted(box, score, after):
+    boxes = np.array([box, LARGE], np.float32)
+    found = doubt_chests(boxes, np.array([score, 0.9], np.float32))
+    np.testing.assert_allclose(found, [after, 0.9], rtol=1e-5)
+
+
+def test_doubting_no_faces():
+    assert doubt_chests(np.empty((0, 4), np.float32), np.empty(0, np.float32)).shape == (0,)
 
 
 @pytest.mark.parametrize(

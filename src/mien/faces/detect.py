@@ -28,6 +28,13 @@ LONGEST_SIDE_PX = 1280
 OVERLAP = 0.45
 """Of two boxes that overlap more than this (intersection over union), only the surer one stays."""
 
+CHEST_ODDS = 4.0
+"""By how much the odds of a face fall where it is small and lies on the chest of a larger one.
+
+Medals, badges, prints and hands are common there; in FairFace's photographs YuNet-n is as sure of 5 of those
+(by eye) as of 3 faces.
+"""
+
 SINGLE_FACE_PX = (96, 320)
 """Smallest and largest side at which a picture that is little more than a face is looked at."""
 
@@ -114,6 +121,9 @@ class PointDetector:
             large = box[:, 3] - box[:, 1] >= min_face
             score, box, points = score[large], box[large], points[large]
         keep = suppress(box, score, OVERLAP)
+        score[keep] = doubt_chests(box[keep], score[keep])
+        keep = keep[score[keep] >= self.score_threshold]
+        keep = keep[np.argsort(-score[keep], kind="stable")]
         faces = Faces(
             box_xyxy=box[keep],
             score=score[keep],
@@ -247,6 +257,32 @@ def suppress(box_xyxy: Float, score: Float, overlap: float) -> NDArray[np.int64]
         shared = np.prod(np.clip(high - low, 0, None), axis=1)
         order = rest[shared <= overlap * (area[first] + area[rest] - shared)]
     return np.array(keep, np.int64)
+
+
+def doubt_chests(box_xyxy: Float, score: Float) -> Float:
+    """Lower the scores of small faces on the chests of larger ones, by :data:`CHEST_ODDS`.
+
+    A face lies on another's chest when it is less than a third as high, its middle lies between the other's
+    chin and two heights below, within one and a quarter widths to the side, and the other is surer.
+
+    Parameters
+    ----------
+    box_xyxy : ndarray of shape (n, 4)
+    score : ndarray of shape (n,)
+        0 to 1.
+
+    Returns
+    -------
+    ndarray of shape (n,), float32
+    """
+    width, height = (box_xyxy[:, 2:] - box_xyxy[:, :2]).T
+    x, y = (box_xyxy[:, 2:] + box_xyxy[:, :2]).T / 2
+    aside = np.abs(x[:, None] - x) < 1.25 * width
+    below = (y[:, None] > box_xyxy[:, 3]) & (y[:, None] < box_xyxy[:, 3] + 2 * height)
+    lesser = (3 * height[:, None] < height) & (score[:, None] < score)
+    on_chest = (aside & below & lesser).any(axis=1)
+    odds = score / np.maximum(1 - score, 1e-6) / CHEST_ODDS
+    return np.where(on_chest, odds / (1 + odds), score).astype(np.float32)
 
 
 def _scales(shape: tuple[int, ...], min_face: float | None) -> list[float]:

@@ -117,7 +117,6 @@ def test_a_portrait_holds_one_face(hopper):
     assert len(mien.analyze(hopper)) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="mirrored, a medal on her chest is taken for a small face")
 def test_a_mirrored_portrait_holds_one_face(hopper):
     from mien.sources.images import read_image
 

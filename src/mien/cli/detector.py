@@ -27,9 +27,6 @@ def train_detector(
         str,
         typer.Option(help="Detector, or folder of a run, to go on from; its mistakes are shown more often."),
     ] = "",
-    keep: Annotated[
-        float, typer.Option(min=0, max=0.99, help="How much of the base is kept in the finished weights.")
-    ] = 0.0,
     epochs: Annotated[int, typer.Option(min=1, help="An epoch is 12,800 composed scenes.")] = 60,
     learning_rate: Annotated[float, typer.Option(min=0, help="Largest rate of the schedule.")] = 2e-3,
     seed: Annotated[int, typer.Option(help="Decides what chance decides.")] = 0,
@@ -47,7 +44,7 @@ def train_detector(
 
     report = train_detector(
         data,
-        DetectorRecipe(epochs=epochs, seed=seed, learning_rate=learning_rate, base=base, keep=keep),
+        DetectorRecipe(epochs=epochs, seed=seed, learning_rate=learning_rate, base=base),
         run=run,
         out=out,
         name=name,

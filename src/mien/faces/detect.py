@@ -31,8 +31,8 @@ OVERLAP = 0.45
 CHEST_ODDS = 4.0
 """By how much the odds of a face fall where it is small and lies on the chest of a larger one.
 
-Medals, badges, prints and hands are common there; in FairFace's photographs YuNet-n is as sure of 5 of those
-(by eye) as of 3 faces.
+Medals, badges, prints and hands are common there: of 8 such boxes that YuNet-n draws on 540 photographs of
+FairFace with a score above 0.5, 3 are faces by eye, 4 are hands, and one is unclear.
 """
 
 SINGLE_FACE_PX = (96, 320)

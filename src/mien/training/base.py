@@ -75,9 +75,7 @@ def start_from(network: nn.Module, base: str, crops: Tensor, *, task: str = "exp
 
 
 @torch.no_grad()
-def keep_of_base(
-    network: nn.Module, base: str, share: float, crops: Tensor, *, task: str = "expression"
-) -> None:
+def keep_of_base(network: nn.Module, base: str, share: float, crops: Tensor) -> None:
     """Move a trained network's weights back towards those it started from (in place).
 
     What was learned last is partly taken back, and what was known before partly returns: often a better
@@ -93,11 +91,10 @@ def keep_of_base(
     share : float
         How much of the base is kept, from 0 to 1.
     crops : Tensor of shape (n, S, S) or (n, T, S, S)
-        Of what it learned from; of a detector: scenes (n, H, W).
-    task : {"expression", "detection"}
+        Of what it learned from.
     """
     before = copy.deepcopy(network)
-    had = start_from(before, base, crops[:NORM_BATCH], task=task)
+    had = start_from(before, base, crops[:NORM_BATCH])
     old = before.state_dict()
     for name, value in network.state_dict().items():
         if name in had and value.is_floating_point():

@@ -16,17 +16,13 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from mien.errors import bad_argument
 from mien.faces.detect import STRIDES
-from mien.training.base import keep_of_base, start_from
+from mien.training.base import start_from
 from mien.training.facepoint import FacePoint, decode, places
 from mien.training.material import Material
 from mien.training.mistakes import find_mistakes
 from mien.training.runs import averaged_weights, make_trainer, open_run
 from mien.training.scenes import Composer, Scene
-
-KEEPING_BATCHES = 8
-"""Batches of scenes by which the normalisations are measured where a part of the base is kept."""
 
 FACES_A_SCENE = 48
 """Room for faces in a batch; scenes with more keep the largest."""
@@ -54,9 +50,6 @@ class DetectorRecipe:
         Processes that compose scenes.
     base : str
         What the weights start from: a run's folder, or a detector's file or name; empty for random ones.
-    keep : float
-        How much of the base is kept in the finished weights, from 0 to below 1; see
-        :func:`mien.training.base.keep_of_base`.
     """
 
     size: int = 320
@@ -69,11 +62,6 @@ class DetectorRecipe:
     average: float = 0.999
     workers: int = 1
     base: str = ""
-    keep: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.keep < 1 or (self.keep and not self.base):
-            raise bad_argument("keep", allowed="from 0, below 1, and 0 without a base", given=self.keep)
 
 
 @dataclass(frozen=True)
@@ -279,11 +267,10 @@ def scene_loader(material: Material, recipe: DetectorRecipe) -> DataLoader[dict[
     )
 
 
-def _some_scenes(material: Material, recipe: DetectorRecipe, batches: int = 1) -> Tensor:
-    """Compose scenes (n, H, W) by which the normalisations of a detector are set up or measured again."""
+def _some_scenes(material: Material, recipe: DetectorRecipe) -> Tensor:
+    """Compose scenes (n, H, W) by which the normalisations of a detector's file are set up again."""
     composer = Composer(material, recipe.size, recipe.seed)
-    scenes = [composer.compose().picture for _ in range(batches * recipe.batch)]
-    return torch.from_numpy(np.stack(scenes)).float()
+    return torch.from_numpy(np.stack([composer.compose().picture for _ in range(recipe.batch)])).float()
 
 
 def fit_detector(material: Material, recipe: DetectorRecipe, folder: str | Path) -> DetectorModule:
@@ -323,7 +310,4 @@ def fit_detector(material: Material, recipe: DetectorRecipe, folder: str | Path)
     loader = scene_loader(material, recipe)
     make_trainer(folder, recipe.epochs, recipe.average, clip=5.0).fit(module, loader, ckpt_path=checkpoint)
     module.load_state_dict(averaged_weights(folder))
-    if recipe.keep:
-        scenes = _some_scenes(material, recipe, KEEPING_BATCHES)
-        keep_of_base(module.network, recipe.base, recipe.keep, scenes, task="detection")
     return module

@@ -49,6 +49,12 @@ def test_it_answers_nearly_as_before(model, tmp_path):
     assert 0 < np.sqrt(((given - wanted) ** 2).mean()) < 0.03 * wanted.std()
 
 
+def test_what_is_to_stay_exact_does(model, tmp_path):
+    kept = quantise(model, examples(), exact=["layer."])
+    assert "layer.weight" in {tensor.name for tensor in kept.graph.initializer}
+    assert "layer.weight" not in {tensor.name for tensor in quantise(model, examples()).graph.initializer}
+
+
 def test_weights_keep_seven_bits_and_come_back(model):
     counted = quantise(model, examples())
     stored = {t.name: numpy_helper.to_array(t) for t in counted.graph.initializer}

@@ -267,8 +267,8 @@ def scene_loader(material: Material, recipe: DetectorRecipe) -> DataLoader[dict[
     )
 
 
-def _some_scenes(material: Material, recipe: DetectorRecipe) -> Tensor:
-    """Compose scenes (n, H, W) by which the normalisations of a detector's file are set up again."""
+def some_scenes(material: Material, recipe: DetectorRecipe) -> Tensor:
+    """Compose a batch of scenes (n, H, W), 0 to 255, to set up normalisations or the ranges of layers by."""
     composer = Composer(material, recipe.size, recipe.seed)
     return torch.from_numpy(np.stack([composer.compose().picture for _ in range(recipe.batch)])).float()
 
@@ -304,7 +304,7 @@ def fit_detector(material: Material, recipe: DetectorRecipe, folder: str | Path)
     L.seed_everything(recipe.seed, verbose=False)
     module = DetectorModule(recipe)
     if recipe.base:
-        start_from(module.network, recipe.base, _some_scenes(material, recipe), task="detection")
+        start_from(module.network, recipe.base, some_scenes(material, recipe), task="detection")
         mistakes = find_mistakes(module.network, material.backgrounds)
         material = replace(material, mistakes=mistakes)
     loader = scene_loader(material, recipe)

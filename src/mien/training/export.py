@@ -62,6 +62,7 @@ def export_network(
     storage: str = "float16",
     tolerance: float = TOLERANCE,
     typical: Sequence[Mapping[str, NDArray[Any]]] = (),
+    exact: Sequence[str] = (),
 ) -> Path:
     """Write a network as NAME.onnx, with its card NAME.toml and its golden tensors NAME.npz.
 
@@ -90,6 +91,8 @@ def export_network(
     typical : sequence of mapping, optional
         For "int8": inputs as they will be, by which the range of every layer is set, and on which file and
         network must agree.
+    exact : sequence of str, optional
+        For "int8": what the names of the weights begin with whose convolutions stay in float32.
 
     Returns
     -------
@@ -119,7 +122,7 @@ def export_network(
             _compare(frozen, onnx_file, (inputs, *others), outputs, min(tolerance, TOLERANCE), dynamic_axes)
         if storage == "int8":
             feeds = [{name: np.asarray(array, np.float32) for name, array in one.items()} for one in typical]
-            onnx_file.write_bytes(quantise(graph, feeds).SerializeToString())
+            onnx_file.write_bytes(quantise(graph, feeds, exact=exact).SerializeToString())
             answers = _compare_rounded(frozen, onnx_file, inputs, feeds, outputs)
         else:
             onnx_file.write_bytes(_pack(graph, storage).SerializeToString())

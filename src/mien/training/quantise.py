@@ -29,7 +29,9 @@ COUNTED = ("Conv", "Add", "Relu")
 """The operators that count in whole numbers; what joins them must too, or time is lost in converting."""
 
 
-def quantise(model: onnx.ModelProto, examples: Sequence[Feeds]) -> onnx.ModelProto:
+def quantise(
+    model: onnx.ModelProto, examples: Sequence[Feeds], *, exact: Sequence[str] = ()
+) -> onnx.ModelProto:
     """Return a network that computes its convolutions in 8 bits, everything else in float32.
 
     Parameters
@@ -38,6 +40,8 @@ def quantise(model: onnx.ModelProto, examples: Sequence[Feeds]) -> onnx.ModelPro
         In float32, its normalisations folded into the convolutions.
     examples : sequence of mapping
         Inputs as they will be, by name; from them the range of every layer is taken.
+    exact : sequence of str
+        What the names of the weights begin with whose convolutions stay in float32, too.
 
     Returns
     -------
@@ -57,7 +61,7 @@ def quantise(model: onnx.ModelProto, examples: Sequence[Feeds]) -> onnx.ModelPro
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             op_types_to_quantize=list(COUNTED),
-            nodes_to_exclude=_with_constants(model),
+            nodes_to_exclude=[*_with_constants(model), *_with_weights(model, exact)],
         )
         return onnx.load(target)
 
@@ -94,6 +98,12 @@ def _with_constants(model: onnx.ModelProto) -> list[str]:
     constants = {tensor.name for tensor in model.graph.initializer}
     constants |= {out for node in model.graph.node if node.op_type == "Constant" for out in node.output}
     return [n.name for n in model.graph.node if n.op_type == "Add" and constants.intersection(n.input)]
+
+
+def _with_weights(model: onnx.ModelProto, prefixes: Sequence[str]) -> list[str]:
+    """Return the convolutions whose weights have a name that begins with one of these."""
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    return [node.name for node in convolutions if node.input[1].startswith(tuple(prefixes))]
 
 
 @contextmanager

@@ -154,6 +154,25 @@ def test_a_detector_goes_on_from_its_file():
         assert np.sqrt(np.mean((mine.numpy() - theirs) ** 2)) < 0.06 * theirs.std()
 
 
+def test_a_detector_grows_from_a_run_of_fewer_blocks_and_answers_alike_until_it_learns(tmp_path):
+    torch.manual_seed(0)
+    network = FacePoint().eval()
+    with torch.no_grad():
+        network.stages[1][-1].body[-1].weight.zero_()
+    weights = {f"network.{name}": value for name, value in network.state_dict().items()}
+    fewer = {name: value for name, value in weights.items() if not name.startswith("network.stages.1.3.")}
+    assert len(fewer) < len(weights)
+    torch.save({"state_dict": fewer}, tmp_path / "last.ckpt")
+    fresh = FacePoint().eval()
+    scenes = torch.randint(0, 256, (1, 64, 96)).float()
+    start_from(fresh, str(tmp_path), scenes, task="detection")
+    with torch.no_grad():
+        for mine, theirs in zip(fresh(scenes), network(scenes), strict=True):
+            torch.testing.assert_close(mine, theirs)
+    fresh.train()(scenes)[0].square().sum().backward()
+    assert float(fresh.stages[1][-1].body[-1].weight.grad.abs().max()) > 0, "what was added can learn"
+
+
 def test_a_detector_does_not_go_on_from_a_model_of_expressions():
     with pytest.raises(ModelError, match="a model for expression"):
         start_from(

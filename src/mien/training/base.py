@@ -37,8 +37,8 @@ def start_from(network: nn.Module, base: str, crops: Tensor, *, task: str = "exp
         An expression network, or the detector's.
     base : str
         Folder of a finished run, or a model's name or file; of a file of several networks it is the first
-        of this architecture. A run's residual network may have fewer blocks: those it lacks begin as what
-        changes nothing (Chen et al. 2016, arXiv 1511.05641).
+        of this architecture. A residual network may have fewer blocks: those it lacks begin as what changes
+        nothing (Chen et al. 2016, arXiv 1511.05641).
     crops : Tensor
         Crops (of a detector: scenes) of the new data. A model's file has its normalisations folded into the
         convolutions; they are taken apart again by how these crops look to each layer.
@@ -69,7 +69,8 @@ def start_from(network: nn.Module, base: str, crops: Tensor, *, task: str = "exp
     if path.suffix != ".onnx":
         raise ModelError(f"{path} is no network: only a network can be trained further.")
     members = [_unfold(network, weights) for weights in _members(path)]
-    had = _load(network, next((one for one in members if not _lacking(network, one)), members[-1]), base)
+    fitting = (one for one in members if not _lacking(network, one))
+    had = _load(network, next(fitting, _grown(network, members[-1])), base)
     _set_up_norms(network, crops)
     return had
 
@@ -103,6 +104,21 @@ def keep_of_base(network: nn.Module, base: str, share: float, crops: Tensor) -> 
 
 
 def _grown(network: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Add to the weights of a network of fewer residual blocks those it lacks, as what changes nothing."""
+    grown = _renumbered(network, given)
+    for name, module in network.named_modules():
+        if _can_be_added(module) and not any(key.startswith(f"{name}.") for key in grown):
+            own = {f"{name}.{key}": value for key, value in module.state_dict().items()}
+            last = f"{name}.body.{len(module.body) - 1}.weight"  # type: ignore[arg-type]  # a block's body
+            grown |= own | {last: torch.zeros_like(own[last])}
+    return grown
+
+
+def _can_be_added(module: nn.Module) -> bool:
+    return isinstance(module, ResidualBlock) and not len(module.shortcut)
+
+
+def _renumbered(network: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor]:
     """Rename the weights of a trunk of fewer residual blocks to those of a deeper one, where they fit."""
     prefix = "trunk."
     theirs: dict[str, dict[str, Tensor]] = {}
@@ -110,19 +126,17 @@ def _grown(network: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor]:
         if name.startswith(prefix):
             layer, _, rest = name.removeprefix(prefix).partition(".")
             theirs.setdefault(layer, {})[rest] = value
-    grown = {name: value for name, value in given.items() if not name.startswith(prefix)}
+    if not theirs:
+        return given
+    renamed = {name: value for name, value in given.items() if not name.startswith(prefix)}
     left = [theirs[layer] for layer in sorted(theirs, key=lambda layer: (len(layer), layer))]
     for layer, module in network.get_submodule(prefix[:-1]).named_children():
-        own = module.state_dict()
-        if left and _shapes(own) == _shapes(left[0]):
-            own = left.pop(0)
-        elif isinstance(module, ResidualBlock) and not len(module.shortcut):
-            last = f"body.{len(module.body) - 1}.weight"
-            own |= {last: torch.zeros_like(own[last])}
-        elif own:
+        own = _shapes(module.state_dict())
+        if left and own == _shapes(left[0]):
+            renamed |= {f"{prefix}{layer}.{name}": value for name, value in left.pop(0).items()}
+        elif own and not _can_be_added(module):
             return given
-        grown |= {f"{prefix}{layer}.{name}": value for name, value in own.items()}
-    return given if left else grown
+    return given if left else renamed
 
 
 def _shapes(weights: dict[str, Tensor]) -> dict[str, torch.Size]:

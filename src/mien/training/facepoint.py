@@ -11,20 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mien.faces.detect import STRIDES
-from mien.training.layers import convolution
-
-
-class Residual(nn.Module):
-    """Two 3 x 3 convolutions around which the input passes unchanged."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            *convolution(width, width), nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(x + self.body(x))
+from mien.training.layers import ResidualBlock, convolution
 
 
 class FacePoint(nn.Module):
@@ -40,9 +27,9 @@ class FacePoint(nn.Module):
         self.stem = nn.Sequential(*convolution(1, 16, 2), *convolution(16, 32, 2))
         self.stages = nn.ModuleList(
             [
-                nn.Sequential(*convolution(32, 48, 2), Residual(48), Residual(48)),
-                nn.Sequential(*convolution(48, 48, 2), Residual(48)),
-                nn.Sequential(*convolution(48, 48, 2), Residual(48)),
+                nn.Sequential(*convolution(32, 48, 2), *_blocks(2)),
+                nn.Sequential(*convolution(48, 48, 2), *_blocks(1)),
+                nn.Sequential(*convolution(48, 48, 2), *_blocks(1)),
             ]
         )
         self.lateral = nn.ModuleList(
@@ -94,6 +81,10 @@ class FacePoint(nn.Module):
             for layer in (self.score, self.box, self.points)
         ]
         return answers[0][..., 0], answers[1], answers[2]
+
+
+def _blocks(count: int) -> list[nn.Module]:
+    return [ResidualBlock(48, 48, 1) for _ in range(count)]
 
 
 def places(height: int, width: int) -> tuple[Tensor, Tensor]:

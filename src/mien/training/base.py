@@ -109,7 +109,7 @@ def _grown(network: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor]:
     for name, module in network.named_modules():
         if _can_be_added(module) and not any(key.startswith(f"{name}.") for key in grown):
             own = {f"{name}.{key}": value for key, value in module.state_dict().items()}
-            last = f"{name}.body.{len(module.body) - 1}.weight"  # type: ignore[arg-type]  # a block's body
+            last = f"{name}.body.{len(module.body) - 1}.weight"
             grown |= own | {last: torch.zeros_like(own[last])}
     return grown
 

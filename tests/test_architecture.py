@@ -142,6 +142,7 @@ LAYERS = [
     Room("training.preview", "numpy torch"),
     Room("training.layers", "torch"),
     Room("training.stills", "torch"),
+    Room("training.identity", "numpy torch"),
     Room("training.sequences", "torch"),
     Room("training.networks", "torch"),
     Room("training.runs", "torch lightning"),

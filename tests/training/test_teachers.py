@@ -59,6 +59,16 @@ def test_targets_are_the_mean_over_teachers_and_mirror_images(tmp_path):
     torch.testing.assert_close(taught.sum(1), torch.ones(N))
 
 
+def test_a_teacher_sees_crops_of_its_own_size(tmp_path):
+    data = training_set()
+    network = finished_run(tmp_path / "large", 0, replace(RECIPE, size=96))
+    taught = teach(data, replace(RECIPE, teachers=str(tmp_path / "large"))).targets["ekman7" + TAUGHT]
+    crops = cut(data.pictures["picture"], 2 * data.pictures["aligned"], 96)
+    with torch.no_grad():
+        wanted = sum(torch.softmax(network(view)["ekman7"], 1) for view in (crops, crops.flip(2))) / 2
+    torch.testing.assert_close(taught, wanted, atol=1e-3, rtol=0)
+
+
 def test_the_loss_is_shared_between_labels_and_teachers(tmp_path):
     finished_run(tmp_path / "a", 0)
     batch = {
@@ -80,10 +90,10 @@ def test_the_loss_is_shared_between_labels_and_teachers(tmp_path):
 
 
 def test_a_teacher_of_other_crops_or_labels_is_refused(tmp_path):
-    finished_run(tmp_path / "small", 0, replace(RECIPE, size=40))
+    finished_run(tmp_path / "wide", 0, replace(RECIPE, margin=0.25))
     finished_run(tmp_path / "eight", 0, heads={"ferplus8": 8})
-    with pytest.raises(ArgumentError, match="48 px"):
-        load_teacher(str(tmp_path / "small"), {"ekman7": 7}, RECIPE)
+    with pytest.raises(ArgumentError, match=r"margin 0\.0000"):
+        load_teacher(str(tmp_path / "wide"), {"ekman7": 7}, RECIPE)
     with pytest.raises(ArgumentError, match="ekman7"):
         load_teacher(str(tmp_path / "eight"), {"ekman7": 7}, RECIPE)
     with pytest.raises(SourceNotFoundError, match="holds no run"):
@@ -98,7 +108,7 @@ def test_a_finished_model_teaches_as_it_answers_in_use():
     crops = cut(data.pictures["picture"], data.pictures["aligned"], recipe.size).round().byte()
     wanted = (model.predict_proba(crops.numpy()) + model.predict_proba(crops.flip(2).numpy())) / 2
     np.testing.assert_allclose(taught.numpy(), wanted, atol=1e-6)
-    both = load_teacher("resnet.ferplus", {"ekman7": 7, "ferplus8": 8}, recipe)(crops.float())
+    both = load_teacher("resnet.ferplus", {"ekman7": 7, "ferplus8": 8}, recipe).ask(crops.float())
     assert {name: tuple(value.shape) for name, value in both.items()} == {
         "ekman7": (N, 7),
         "ferplus8": (N, 8),
@@ -106,7 +116,7 @@ def test_a_finished_model_teaches_as_it_answers_in_use():
 
 
 def test_a_model_of_other_crops_or_labels_is_refused():
-    with pytest.raises(ArgumentError, match="48 px"):
+    with pytest.raises(ArgumentError, match=r"margin 0\.0000"):
         load_teacher("resnet.ferplus", {"ekman7": 7}, RECIPE)
     with pytest.raises(ArgumentError, match="own9"):
         load_teacher("resnet.ferplus", {"own9": 9}, Recipe())

@@ -18,6 +18,9 @@ FAMILIES = ("classic", "still", "sequence")
 TIMM = "timm:"
 """What stands before the name of any backbone that timm knows."""
 
+FACES = "dlib-faces"
+"""The backbone that learned to tell people apart; :mod:`mien.training.identity`."""
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -34,7 +37,7 @@ class Architecture:
         Side of its crops in pixels, where the recipe does not say otherwise.
     colour : {"grey", "rgb"}
     backbone : str
-        The timm model that a transfer network starts from; empty for all others.
+        What a transfer network starts from: a timm model, or :data:`FACES`; empty for all others.
     counted : bool
         Whether its files compute in whole numbers of 8 bits (:mod:`mien.training.quantise`).
     defaults : mapping of str to value
@@ -60,6 +63,7 @@ TRANSFER: Mapping[str, Any] = {
     "batch": 32,
     "head_epochs": 2,
 }
+FROM_FACES: Mapping[str, Any] = {"learning_rate": 0.03, "epochs": 20, "learning": 1.0}
 WINDOW: Mapping[str, Any] = {**ADAM, "learning_rate": 1e-3, "batch": 32, "epochs": 20}
 
 _TABLE = (
@@ -118,6 +122,14 @@ _TABLE = (
         defaults=WINDOW,
     ),
     Architecture("timedelay", "sequence", "3-D convolutions over the past frames", 48, defaults=WINDOW),
+    Architecture(
+        "face-resnet",
+        "still",
+        "residual network of 27 convolutions, 4.4 M weights, from dlib's face recognition",
+        112,
+        backbone=FACES,
+        defaults=FROM_FACES,
+    ),
     *(
         Architecture(
             name,

@@ -71,7 +71,7 @@ def start_from(network: nn.Module, base: str, crops: Tensor, *, task: str = "exp
     members = [_unfold(network, weights) for weights in _members(path)]
     fitting = (one for one in members if not _lacking(network, one))
     had = _load(network, next(fitting, _grown(network, members[-1])), base)
-    _set_up_norms(network, crops)
+    set_up_norms(network, crops)
     return had
 
 
@@ -215,10 +215,16 @@ def _unfold(network: nn.Module, stored: dict[str, NDArray[Any]]) -> dict[str, Te
 
 
 @torch.no_grad()
-def _set_up_norms(network: nn.Module, crops: Tensor) -> None:
+def set_up_norms(network: nn.Module, crops: Tensor) -> None:
     """Let every normalisation subtract and divide by what it sees, and give both back as its own weights.
 
     The network answers as before; in training, where a batch's own statistics are used, it now does too.
+
+    Parameters
+    ----------
+    network : Module
+    crops : Tensor
+        What it will learn from, some of it.
     """
     seen: dict[BatchNorm, tuple[Tensor, Tensor]] = {}
 

@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mien.sources.splits import class_weights
+from mien.training.architectures import FACES, get_architecture
 from mien.training.augment import cut
-from mien.training.base import keep_of_base, start_from
+from mien.training.base import keep_of_base, set_up_norms, start_from
 from mien.training.data import MOVEMENTS, TrainingSet, loader
 from mien.training.module import ExpressionModule
 from mien.training.recipe import Recipe
@@ -96,8 +97,8 @@ def fit(
     if recipe.teachers:
         data = teach(data, recipe)
     module = ExpressionModule(recipe, data.heads, data.mirrored, _class_weights(data, recipe))
-    if recipe.base and checkpoint is None:
-        start_from(module.network, recipe.base, _some_crops(data, recipe))
+    if checkpoint is None:
+        _start(module, data, recipe)
     extra = [*callbacks]
     if recipe.patience:
         extra.append(EarlyStopping("accuracy", mode="max", patience=recipe.patience))
@@ -117,6 +118,14 @@ def fit(
     if recipe.keep:
         keep_of_base(module.network, recipe.base, recipe.keep, _some_crops(data, recipe, KEEPING_CROPS))
     return module.eval()
+
+
+def _start(module: ExpressionModule, data: TrainingSet, recipe: Recipe) -> None:
+    """Load the weights that a network goes on from, or prepare given ones that have no normalisation."""
+    if recipe.base:
+        start_from(module.network, recipe.base, _some_crops(data, recipe))
+    elif recipe.pretrained and get_architecture(recipe.arch).backbone == FACES:
+        set_up_norms(module.network, _some_crops(data, recipe))
 
 
 def _labels(data: TrainingSet) -> tuple[str, Tensor]:

@@ -114,7 +114,8 @@ class ExpressionModule(L.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Decide, for transfer from given weights, which part of the backbone learns in this epoch."""
         if self.recipe.pretrained:
-            thaw(self.network.trunk, learning=self.current_epoch >= self.recipe.head_epochs)
+            begun = self.current_epoch >= self.recipe.head_epochs
+            thaw(self.network.trunk, self.recipe.learning if begun else 0.0)
 
     def configure_optimizers(self) -> Any:
         decay = [p for p in self.network.parameters() if p.ndim > 1]
@@ -139,19 +140,19 @@ class ExpressionModule(L.LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def thaw(trunk: nn.Module, *, learning: bool) -> None:
-    """Let the upper half of a backbone learn, or none of it; what does not learn keeps its statistics.
+def thaw(trunk: nn.Module, share: float) -> None:
+    """Let the upper part of a backbone learn; what does not learn keeps its statistics.
 
     Parameters
     ----------
     trunk : Module
-    learning : bool
-        False while only the heads learn.
+    share : float
+        How much of it, from 0 for nothing to 1 for all.
     """
     parameters = list(trunk.parameters())
-    lower = len(parameters) // 2
+    lower = int((1 - share) * len(parameters))
     for i, parameter in enumerate(parameters):
-        parameter.requires_grad_(learning and i >= lower)
+        parameter.requires_grad_(i >= lower)
     for layer in trunk.modules():
         own = list(layer.parameters(recurse=False))
         if isinstance(layer, nn.modules.batchnorm._BatchNorm) and not any(p.requires_grad for p in own):

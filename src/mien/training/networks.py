@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from mien.errors import bad_argument
-from mien.training.architectures import Architecture, get_architecture
+from mien.training.architectures import FACES, Architecture, get_architecture
+from mien.training.identity import FaceResnet
 from mien.training.layers import Standardise
 from mien.training.sequences import SEQUENCES
 from mien.training.stills import STILLS, Transfer, VisionTransformer
@@ -44,7 +45,7 @@ class ExpressionNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.architecture = get_architecture(arch)
-        self.standardise = nn.Identity() if self.architecture.backbone else Standardise()
+        self.standardise = nn.Identity() if self.architecture.colour == "rgb" else Standardise()
         self.trunk = build_trunk(self.architecture, size or self.architecture.size, weights)
         self.dropout = nn.Dropout(dropout)
         self.features = int(self.trunk.features)  # type: ignore[arg-type]  # every trunk says it
@@ -89,6 +90,8 @@ def build_trunk(architecture: Architecture, size: int, weights: str) -> nn.Modul
     """
     if architecture.family == "classic":
         raise bad_argument("arch", allowed="a network", given=architecture.name)
+    if architecture.backbone == FACES:
+        return FaceResnet(weights, size)
     if architecture.backbone:
         return Transfer(architecture.backbone, weights, size)
     if architecture.name == "vit":

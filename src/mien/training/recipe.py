@@ -77,8 +77,9 @@ class Recipe:
     pretrained : str
         For transfer: "hub", a file of weights, or empty for random ones.
     head_epochs : int
-        For transfer: epochs in which only the heads learn; after them the upper half of the backbone
-        learns too.
+        For transfer: epochs in which only the heads learn; after them a part of the backbone learns too.
+    learning : float
+        For transfer: the share of the backbone's layers, from its end, that then learns.
     """
 
     arch: str = "resnet"
@@ -112,6 +113,7 @@ class Recipe:
     keep: float = 0.0
     pretrained: str = ""
     head_epochs: int = 0
+    learning: float = 0.5
 
     def __post_init__(self) -> None:
         for name, allowed in {
@@ -129,8 +131,9 @@ class Recipe:
                 raise bad_argument(name, allowed="from 0, and below 1", given=getattr(self, name))
         if self.keep and not self.base:
             raise bad_argument("keep", allowed="0 without a base to keep something of", given=self.keep)
-        if not 0 <= self.taught <= 1:
-            raise bad_argument("taught", allowed="from 0 to 1", given=self.taught)
+        for name in ("taught", "learning"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise bad_argument(name, allowed="from 0 to 1", given=getattr(self, name))
         for name in (
             "learning_rate",
             "weight_decay",

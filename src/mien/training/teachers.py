@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -30,8 +30,21 @@ TAUGHT = "_taught"
 
 BATCH = 256
 
-Teacher = Callable[[Tensor], dict[str, Tensor]]
-"""From crops, float32 from 0 to 255, to the probabilities of each head, (n, k) float32."""
+
+@dataclass(frozen=True)
+class Teacher:
+    """What answers for a finished network.
+
+    Parameters
+    ----------
+    size : int
+        Side of its crops in pixels.
+    ask : callable
+        From crops, float32 from 0 to 255, to the probabilities of each head, (n, k) float32.
+    """
+
+    size: int
+    ask: Callable[[Tensor], dict[str, Tensor]]
 
 
 def teach(data: TrainingSet, recipe: Recipe) -> TrainingSet:
@@ -78,7 +91,7 @@ def load_teacher(name: str, heads: Mapping[str, int], recipe: Recipe) -> Teacher
     heads : mapping of str to int
         Label sets that it must have, with their numbers of emotions.
     recipe : Recipe
-        Of the network to come, whose crops it must take.
+        Of the network to come, whose crops it must take, though perhaps larger or smaller.
     """
     return _run(name, heads, recipe) if Path(name).is_dir() else _model(name, heads, recipe)
 
@@ -91,7 +104,7 @@ def _run(folder: str, heads: Mapping[str, int], recipe: Recipe) -> Teacher:
         for name, value in weights.items()
         if name.startswith("network.heads.") and name.endswith(".weight")
     }
-    _check(folder, theirs, heads, (own.template, own.margin, own.size, own.frames), recipe)
+    _check(folder, theirs, heads, (own.template, own.margin, own.frames), recipe)
     network = ExpressionNetwork(own.arch, theirs, size=own.size)
     network.load_state_dict({name.removeprefix("network."): value for name, value in weights.items()})
     network = network.to(_device()).eval()
@@ -100,12 +113,12 @@ def _run(folder: str, heads: Mapping[str, int], recipe: Recipe) -> Teacher:
         scores = network(crops.to(_device()))
         return {head: F.softmax(scores[head].float(), dim=1).cpu() for head in heads}
 
-    return ask
+    return Teacher(own.size, ask)
 
 
 def _model(name: str, heads: Mapping[str, int], recipe: Recipe) -> Teacher:
     card, path = find_model(name, "expression")
-    kind = (card.template, card.margin, card.size_px, card.frames)
+    kind = (card.template, card.margin, card.frames)
     models = {head.labels: load_model(path, labels=head.labels) for head in card.heads}
     _check(name, {head: len(model.labels) for head, model in models.items()}, heads, kind, recipe)
 
@@ -121,28 +134,28 @@ def _model(name: str, heads: Mapping[str, int], recipe: Recipe) -> Teacher:
             if head in heads
         }
 
-    return ask
+    return Teacher(card.size_px, ask)
 
 
 def _check(
     name: str,
     theirs: Mapping[str, int],
     heads: Mapping[str, int],
-    kind: tuple[str, float, int, int],
+    kind: tuple[str, float, int],
     recipe: Recipe,
 ) -> None:
     """Refuse a teacher without one of the heads, or of other crops."""
     lacking = [head for head, k in heads.items() if theirs.get(head) != k]
     if lacking:
         raise bad_argument("teachers", allowed=f"some with the label sets {', '.join(lacking)}", given=name)
-    if kind != (recipe.template, recipe.margin, recipe.size, recipe.frames):
-        wanted = f"{recipe.size} px, template {recipe.template}, margin {recipe.margin:.4f}"
+    if kind != (recipe.template, recipe.margin, recipe.frames):
+        wanted = f"{recipe.frames} a sample, template {recipe.template}, margin {recipe.margin:.4f}"
         raise bad_argument("teachers", allowed=f"some on the same crops ({wanted})", given=name)
 
 
 @torch.no_grad()
 def _answers(teacher: Teacher, data: TrainingSet, heads: Iterable[str], size: int) -> dict[str, Tensor]:
-    """Return the probabilities of each head for all samples."""
+    """Return the probabilities of each head for all samples, whose alignments are for crops of `size`."""
     device = _device()
     views = [name for name in ("aligned", "detected") if name in data.pictures]
     parts: dict[str, list[Tensor]] = {head: [] for head in heads}
@@ -150,9 +163,10 @@ def _answers(teacher: Teacher, data: TrainingSet, heads: Iterable[str], size: in
         rows = data.rows[start : start + BATCH]
         mean: dict[str, Tensor] = {}
         for view in views:
-            crops = cut(data.pictures["picture"][rows].to(device), data.pictures[view][rows].to(device), size)
+            alignment = data.pictures[view][rows].to(device) * (teacher.size / size)
+            crops = cut(data.pictures["picture"][rows].to(device), alignment, teacher.size)
             for shown in (crops, _mirrored(crops)):
-                for head, probability in teacher(shown).items():
+                for head, probability in teacher.ask(shown).items():
                     mean[head] = mean.get(head, torch.zeros(())) + probability / (2 * len(views))
         for head in heads:
             parts[head].append(mean[head])

@@ -183,6 +183,7 @@ LAYERS = [
     Room("training.evaluate_detector", "numpy"),
     Room("training.cards", "numpy"),
     Room("training.classic", "numpy tomli_w"),
+    Room("training.heritage"),
     Room("training.export", "numpy torch onnx tomli_w"),
     Room("training.run", "numpy torch"),
     Room("training.combine", "numpy onnx tomli_w"),

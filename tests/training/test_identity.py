@@ -156,4 +156,6 @@ def test_training_goes_on_from_the_file(tmp_path):
         answer, wanted = module.network.trunk(crops), start(crops)
     error = (answer - wanted).abs().mean() / wanted.abs().mean()
     assert error < 0.25  # its statistics are those of altered copies now
+    further = replace(recipe, base=str(tmp_path / "run"), pretrained="hub")  # whose package need not be there
+    assert fit(data, further, tmp_path / "further").network.trunk.features == start.features
     assert all(p.requires_grad for p in module.network.trunk.parameters() if isinstance(p, nn.Parameter))

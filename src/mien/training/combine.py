@@ -17,7 +17,7 @@ import onnx
 import tomli_w
 from numpy.typing import NDArray
 
-from mien.catalog import Head, ModelCard, TrainingData, find_model
+from mien.catalog import Head, ModelCard, find_model
 from mien.errors import ModelError, bad_argument
 from mien.faces.align import CropSpec
 from mien.faces.detect import Detector
@@ -28,6 +28,7 @@ from mien.training.cards import LIMITS, complete_card, noise_crops, replacing
 from mien.training.crops import Progress, cut_corpus
 from mien.training.data import hold_out, labelled_rows, together
 from mien.training.export import TOLERANCE, write_card
+from mien.training.heritage import gather
 from mien.training.run import Test, calibrated_head, measure
 
 INPUT = "crops"
@@ -284,10 +285,6 @@ def _compare(
 def _card(cards: Sequence[ModelCard], heads: Sequence[Head], name: str, command: str) -> ModelCard:
     first = cards[0]
     archs = " + ".join(card.name.partition(".")[0] for card in cards)
-    sources: dict[str, TrainingData] = {}
-    for source in (source for card in cards for source in card.training_data):
-        if source.name not in sources or source.images > sources[source.name].images:
-            sources[source.name] = source
     commands = [f"{card.name}: {card.trained_with}" for card in cards if card.trained_with]
     return ModelCard(
         name=name,
@@ -304,7 +301,7 @@ def _card(cards: Sequence[ModelCard], heads: Sequence[Head], name: str, command:
         heads=tuple(heads),
         parameters=sum(card.parameters for card in cards),
         trained_with="; ".join([*([command] if command else []), *commands]),
-        training_data=tuple(sources.values()),
+        training_data=gather(source for card in cards for source in card.training_data),
         limits=LIMITS,
     )
 

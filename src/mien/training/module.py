@@ -41,8 +41,9 @@ class ExpressionModule(L.LightningModule):
         super().__init__()
         self.recipe = recipe
         self.sequence = get_architecture(recipe.arch).family == "sequence"
+        weights = "" if recipe.base else recipe.pretrained  # the base's will stand in their place
         network = ExpressionNetwork(
-            recipe.arch, heads, size=recipe.size, dropout=recipe.dropout, weights=recipe.pretrained
+            recipe.arch, heads, size=recipe.size, dropout=recipe.dropout, weights=weights
         )
         self.network = network if self.sequence else network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the keyword alone
         self.augment = Augment(recipe.size, Augmentation.preset(recipe.augment))

@@ -28,6 +28,7 @@ from mien.training.evaluate import Report, evaluate_model
 from mien.training.export import export_expression, write_card
 from mien.training.fit import fit
 from mien.training.geometry import Geometry, crop_matrices
+from mien.training.heritage import gather, inherited, write_note
 from mien.training.metrics import fit_temperature
 from mien.training.module import ExpressionModule
 from mien.training.recipe import Recipe
@@ -143,7 +144,9 @@ def train_model(
     sources = [training_data(one, int((~data.held_out).sum())) for one in corpora]
     if geometry is not None:
         sources.append(replace(GEOMETRY, images=int(geometry.found.sum())))
-    card = _card(recipe, name, [one.labels.key for one in corpora], tuple(sources), command)
+    behind = gather([*sources, *inherited(recipe)])
+    write_note(run, behind)
+    card = _card(recipe, name, [one.labels.key for one in corpora], behind, command)
     file = _export(module, card, out, picture, detector, _typical(data, recipe))
     calibrate(file, recipe, data, detector if geometry is not None else None)
     return measure(file, tests, detector, cache)

@@ -128,6 +128,7 @@ _TABLE = (
         "residual network of 27 convolutions, 4.4 M weights, from dlib's face recognition",
         112,
         backbone=FACES,
+        counted=True,
         defaults=FROM_FACES,
     ),
     *(

@@ -11,13 +11,14 @@ from mien.errors import ArgumentError, SourceNotFoundError, UnknownNameError
 from mien.labels import EKMAN7
 from mien.models import load_model
 from mien.sources.labelled import LabelledImages
+from mien.training import teachers
 from mien.training.augment import cut
 from mien.training.data import prepare
 from mien.training.geometry import Geometry
 from mien.training.module import ExpressionModule
 from mien.training.networks import ExpressionNetwork
 from mien.training.recipe import Recipe
-from mien.training.teachers import TAUGHT, load_teacher, teach
+from mien.training.teachers import TAUGHT, Teacher, load_teacher, teach
 
 RECIPE = Recipe(arch="mini-xception", size=48, margin=0.0, held_out=0.2)
 N = 12
@@ -67,6 +68,25 @@ def test_a_teacher_sees_crops_of_its_own_size(tmp_path):
     with torch.no_grad():
         wanted = sum(torch.softmax(network(view)["ekman7"], 1) for view in (crops, crops.flip(2))) / 2
     torch.testing.assert_close(taught, wanted, atol=1e-3, rtol=0)
+
+
+def test_a_teacher_of_colours_is_shown_grey_as_colours(monkeypatch):
+    data, seen = training_set(), []
+
+    def ask(crops):
+        seen.append(crops)
+        return {"ekman7": torch.full((len(crops), 7), 1 / 7)}
+
+    monkeypatch.setattr(teachers, "load_teacher", lambda *_: Teacher(64, "rgb", ask))
+    teach(data, replace(RECIPE, teachers="colours"))
+    plain, mirrored = seen
+    assert plain.shape == (N, 64, 64, 3) and (plain == plain[..., :1]).all()
+    torch.testing.assert_close(mirrored, plain.flip(2))
+
+
+def test_a_grey_teacher_does_not_teach_colours():
+    with pytest.raises(ArgumentError, match="in colour"):
+        load_teacher("resnet.ferplus", {"ekman7": 7}, replace(Recipe(), arch="resnet50"))
 
 
 def test_the_loss_is_shared_between_labels_and_teachers(tmp_path):

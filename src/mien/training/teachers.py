@@ -19,6 +19,7 @@ from mien.catalog import find_model
 from mien.errors import bad_argument
 from mien.models import load_model
 from mien.models.temporal import SequenceModel
+from mien.training.architectures import get_architecture
 from mien.training.augment import cut
 from mien.training.data import MOVEMENTS, TrainingSet
 from mien.training.networks import ExpressionNetwork
@@ -39,11 +40,13 @@ class Teacher:
     ----------
     size : int
         Side of its crops in pixels.
+    colour : {"grey", "rgb"}
     ask : callable
         From crops, float32 from 0 to 255, to the probabilities of each head, (n, k) float32.
     """
 
     size: int
+    colour: str
     ask: Callable[[Tensor], dict[str, Tensor]]
 
 
@@ -91,7 +94,7 @@ def load_teacher(name: str, heads: Mapping[str, int], recipe: Recipe) -> Teacher
     heads : mapping of str to int
         Label sets that it must have, with their numbers of emotions.
     recipe : Recipe
-        Of the network to come, whose crops it must take, though perhaps larger or smaller.
+        Of the network to come, whose crops it must take, though perhaps larger or smaller, or as colours.
     """
     return _run(name, heads, recipe) if Path(name).is_dir() else _model(name, heads, recipe)
 
@@ -105,6 +108,7 @@ def _run(folder: str, heads: Mapping[str, int], recipe: Recipe) -> Teacher:
         if name.startswith("network.heads.") and name.endswith(".weight")
     }
     _check(folder, theirs, heads, (own.template, own.margin, own.frames), recipe)
+    colour = _colour(folder, get_architecture(own.arch).colour, recipe)
     network = ExpressionNetwork(own.arch, theirs, size=own.size)
     network.load_state_dict({name.removeprefix("network."): value for name, value in weights.items()})
     network = network.to(_device()).eval()
@@ -113,7 +117,7 @@ def _run(folder: str, heads: Mapping[str, int], recipe: Recipe) -> Teacher:
         scores = network(crops.to(_device()))
         return {head: F.softmax(scores[head].float(), dim=1).cpu() for head in heads}
 
-    return Teacher(own.size, ask)
+    return Teacher(own.size, colour, ask)
 
 
 def _model(name: str, heads: Mapping[str, int], recipe: Recipe) -> Teacher:
@@ -121,6 +125,7 @@ def _model(name: str, heads: Mapping[str, int], recipe: Recipe) -> Teacher:
     kind = (card.template, card.margin, card.frames)
     models = {head.labels: load_model(path, labels=head.labels) for head in card.heads}
     _check(name, {head: len(model.labels) for head, model in models.items()}, heads, kind, recipe)
+    colour = _colour(name, card.colour, recipe)
 
     def ask(crops: Tensor) -> dict[str, Tensor]:
         shown = crops.round().clamp(0, 255).byte().cpu().numpy()
@@ -134,7 +139,7 @@ def _model(name: str, heads: Mapping[str, int], recipe: Recipe) -> Teacher:
             if head in heads
         }
 
-    return Teacher(card.size_px, ask)
+    return Teacher(card.size_px, colour, ask)
 
 
 def _check(
@@ -153,6 +158,13 @@ def _check(
         raise bad_argument("teachers", allowed=f"some on the same crops ({wanted})", given=name)
 
 
+def _colour(name: str, theirs: str, recipe: Recipe) -> str:
+    """Return a teacher's colour; one of grey faces cannot teach what it does not see."""
+    if theirs == "grey" and get_architecture(recipe.arch).colour == "rgb":
+        raise bad_argument("teachers", allowed="some on crops in colour", given=name)
+    return theirs
+
+
 @torch.no_grad()
 def _answers(teacher: Teacher, data: TrainingSet, heads: Iterable[str], size: int) -> dict[str, Tensor]:
     """Return the probabilities of each head for all samples, whose alignments are for crops of `size`."""
@@ -165,6 +177,8 @@ def _answers(teacher: Teacher, data: TrainingSet, heads: Iterable[str], size: in
         for view in views:
             alignment = data.pictures[view][rows].to(device) * (teacher.size / size)
             crops = cut(data.pictures["picture"][rows].to(device), alignment, teacher.size)
+            if teacher.colour == "rgb" and crops.ndim == 3:
+                crops = crops[..., None].expand(-1, -1, -1, 3)
             for shown in (crops, _mirrored(crops)):
                 for head, probability in teacher.ask(shown).items():
                     mean[head] = mean.get(head, torch.zeros(())) + probability / (2 * len(views))

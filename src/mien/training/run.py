@@ -139,12 +139,13 @@ def train_model(
             picture=picture,
         )
         return measure(file, tests, detector, cache)
+    others_behind = inherited(recipe)  # a name that is not known is said before faces are cut
     data = prepare(corpora, recipe, geometry=geometry, detector=detector, cache=cache, progress=progress)
     module = fit(data, recipe, run, devices=devices, log=log)
     sources = [training_data(one, int((~data.held_out).sum())) for one in corpora]
     if geometry is not None:
         sources.append(replace(GEOMETRY, images=int(geometry.found.sum())))
-    behind = gather([*sources, *inherited(recipe)])
+    behind = gather([*sources, *others_behind])
     write_note(run, behind)
     card = _card(recipe, name, [one.labels.key for one in corpora], behind, command)
     file = _export(module, card, out, picture, detector, _typical(data, recipe))

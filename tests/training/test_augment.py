@@ -136,6 +136,25 @@ def test_small_batches(preset, n):
     assert flip.shape == (n,)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_so_many_copies_are_moved_but_keep_their_values(share):
+    n = 400
+    grey = torch.full((n, 48, 48), 100, dtype=torch.uint8)  # moving it changes nothing
+    torch.manual_seed(2)
+    every_one = Augmentation.preset("none").only("gamma")
+    crops, _ = Augment(44, every_one, untouched=share)(grey, alignments(n))
+    kept = (crops == 100).flatten(1).all(1).float().mean()
+    assert kept == pytest.approx(share, abs=0.08)
+
+
+def test_untouched_copies_are_turned_all_the_same():
+    torch.manual_seed(2)
+    crops, _ = Augment(44, Augmentation(), untouched=1.0)(batch(), alignments(16))
+    framed = cut(batch(), alignments(16), 44)
+    assert (crops - framed).abs().amax((1, 2)).min() > 5
+    assert crops.amax() <= batch().amax() and crops.amin() >= batch().amin()
+
+
 QUIET = Augmentation(
     noise=0, crop=0.5, hard_light=0.5, light_above=0.5, contrast=0.5, brightness=0.5, coarse=0.5, jpeg=0.5
 )  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from kornia.geometry.transform import warp_affine
@@ -126,12 +127,16 @@ class Augment:
     size : int
         Side of the crops in pixels.
     settings : Augmentation, optional
-        How far the copies may differ; by default as the shipped network has learned.
+        How far the copies may differ.
+    untouched : float
+        Share of the copies that are mirrored and moved, but whose values stay as they are, from 0 to 1.
+        Under strong settings hardly any copy would otherwise look like a picture in use.
     """
 
-    def __init__(self, size: int, settings: Augmentation | None = None) -> None:
+    def __init__(self, size: int, settings: Augmentation | None = None, *, untouched: float = 0.0) -> None:
         self.size = size
         self.settings = settings or Augmentation()
+        self.untouched = untouched
 
     def __call__(self, pictures: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
         """Cut a batch; the colours and the frames of one sample are altered alike.
@@ -169,20 +174,23 @@ class Augment:
         Tensor of shape (n, L, S, S)
             0 to 255.
         """
-        for name, effect in EFFECTS.items():
-            layers = self._apply(effect, getattr(self.settings, TRANSFORMATIONS[name][0]), layers)
-        return layers.clamp(0, 255)
+        return _some(layers, 1 - self.untouched, self._effects).clamp(0, 255)
 
-    def _apply(
-        self, effect: Callable[[Tensor, Augmentation], Tensor], share: float, layers: Tensor
-    ) -> Tensor:
-        """Apply an effect to a share of the samples; the others cost nothing."""
-        if not share:
-            return layers
-        chosen = torch.nonzero(torch.rand(len(layers), device=layers.device) < share)[:, 0]
-        if not len(chosen):
-            return layers
-        return layers.index_copy(0, chosen, effect(layers[chosen], self.settings))
+    def _effects(self, layers: Tensor) -> Tensor:
+        for name, effect in EFFECTS.items():
+            share = getattr(self.settings, TRANSFORMATIONS[name][0])
+            layers = _some(layers, share, partial(effect, settings=self.settings))
+        return layers
+
+
+def _some(layers: Tensor, share: float, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """Change a share of the samples; the others cost nothing."""
+    if share in (0, 1):
+        return change(layers) if share else layers
+    chosen = torch.nonzero(torch.rand(len(layers), device=layers.device) < share)[:, 0]
+    if not len(chosen):
+        return layers
+    return layers.index_copy(0, chosen, change(layers[chosen]))
 
 
 def _normal(like: Tensor, deviation: float) -> Tensor:

@@ -46,7 +46,8 @@ class ExpressionModule(L.LightningModule):
             recipe.arch, heads, size=recipe.size, dropout=recipe.dropout, weights=weights
         )
         self.network = network if self.sequence else network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the keyword alone
-        self.augment = Augment(recipe.size, Augmentation.preset(recipe.augment))
+        settings = Augmentation.preset(recipe.augment)
+        self.augment = Augment(recipe.size, settings, untouched=recipe.untouched)
         self.mirrored = mirrored
         self.weight = weight or {}
         self.best = {name: 0.0 for name in heads if name != MOVEMENTS}

@@ -47,6 +47,8 @@ class Recipe:
         2019, arXiv 1901.05555); or each emotion drawn equally often.
     augment : str
         A preset of :class:`mien.training.augment.Augmentation`.
+    untouched : float
+        Share of the copies that are mirrored and moved, but keep their light, sharpness and all they show.
     whole : float
         Share of the copies that are cut as the picture is, not by landmarks, so that ready-cropped
         faces work too.
@@ -100,6 +102,7 @@ class Recipe:
     mixup: float = 0.0
     balance: str = "none"
     augment: str = "default"
+    untouched: float = 0.0
     whole: float = 0.25
     detected: float = 0.0
     blendshapes: float = 2.0
@@ -126,7 +129,7 @@ class Recipe:
         for name in ("size", "frames", "step", "epochs", "batch"):
             if getattr(self, name) < 1:
                 raise bad_argument(name, allowed="a whole number from 1", given=getattr(self, name))
-        for name in ("dropout", "smoothing", "whole", "detected", "average", "held_out", "keep"):
+        for name in ("dropout", "smoothing", "untouched", "whole", "detected", "average", "held_out", "keep"):
             if not 0 <= getattr(self, name) < 1:
                 raise bad_argument(name, allowed="from 0, and below 1", given=getattr(self, name))
         if self.keep and not self.base:

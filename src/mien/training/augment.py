@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 
 import torch
 from kornia.geometry.transform import warp_affine
@@ -179,18 +178,18 @@ class Augment:
     def _effects(self, layers: Tensor) -> Tensor:
         for name, effect in EFFECTS.items():
             share = getattr(self.settings, TRANSFORMATIONS[name][0])
-            layers = _some(layers, share, partial(effect, settings=self.settings))
+            layers = _some(layers, share, effect, self.settings)
         return layers
 
 
-def _some(layers: Tensor, share: float, change: Callable[[Tensor], Tensor]) -> Tensor:
+def _some(layers: Tensor, share: float, change: Callable[..., Tensor], *settings: Augmentation) -> Tensor:
     """Change a share of the samples; the others cost nothing."""
     if share in (0, 1):
-        return change(layers) if share else layers
+        return change(layers, *settings) if share else layers
     chosen = torch.nonzero(torch.rand(len(layers), device=layers.device) < share)[:, 0]
     if not len(chosen):
         return layers
-    return layers.index_copy(0, chosen, change(layers[chosen]))
+    return layers.index_copy(0, chosen, change(layers[chosen], *settings))
 
 
 def _normal(like: Tensor, deviation: float) -> Tensor:

@@ -114,14 +114,15 @@ def test_the_same_seed_gives_the_same_and_a_picture_is_disturbed_alike_in_any_sa
     assert (few[0] != few[1]).any()
 
 
-def test_pictures_that_stand_in_training_are_left_out():
-    held, shown = corpus(10), corpus(6, "Training", seed=5)
+@pytest.mark.parametrize(("tested", "learned"), [("PublicTest", "Training"), ("test", "train")])
+def test_pictures_that_stand_in_training_are_left_out(tested, learned):
+    held, shown = corpus(10), corpus(6, seed=5)
     both = LabelledImages(
         name="made",
         labels=EKMAN7,
         images=np.concatenate([held.images, shown.images, shown.images[:2]]),
         label=np.concatenate([held.label, shown.label, shown.label[:2]]),
-        split=np.array(["PublicTest"] * 10 + ["Training"] * 6 + ["PublicTest"] * 2),
+        split=np.array([tested] * 10 + [learned] * 6 + [tested] * 2),
         source=np.arange(18).astype(str),
     )
 
@@ -129,9 +130,9 @@ def test_pictures_that_stand_in_training_are_left_out():
         report = evaluate_robustness(Brightness(), both, split=split, conditions=[])
         return report.n, report.left_out
 
-    assert counts("PublicTest") == (10, 2)
+    assert counts(tested) == (10, 2)
     assert counts(None) == (10, 8)
-    assert counts("Training") == (6, 0)
+    assert counts(learned) == (6, 0)
 
 
 def test_unlabelled_pictures_are_left_out():

@@ -18,7 +18,7 @@ from mien.errors import bad_argument
 from mien.faces.detect import Detector
 from mien.labels import LabelScheme
 from mien.models import Model
-from mien.sources.labelled import LabelledImages, leaked_into_training
+from mien.sources.labelled import LabelledImages, leaked_into_training, split_role
 from mien.training.conditions import CONDITIONS, DisturbedImages, choose_conditions, find_landmarks
 from mien.training.crops import cut_corpus
 from mien.training.disturb import Disturbance
@@ -306,9 +306,9 @@ def _chosen_rows(
         part &= corpus.split == split
     if not part.any():
         raise bad_argument("corpus", allowed="one with labelled pictures", given=corpus.name)
-    in_training = corpus.split == "Training"
+    in_training = np.array([split_role(str(name)) == "train" for name in corpus.split], bool)
     fresh = part & ~in_training
-    if split != "Training" and in_training.any() and fresh.any():
+    if in_training.any() and fresh.any():
         fresh &= ~leaked_into_training(corpus)
     rows = np.flatnonzero(fresh if fresh.any() else part)
     left_out = int(part.sum()) - len(rows)

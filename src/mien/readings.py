@@ -50,7 +50,7 @@ COLUMNS = (
     Column("face", "from 0", "Number of the face in its picture; empty where there is none."),
     Column("track", "from 0", "Of moving pictures: the same number for the same person over frames."),
     Column(
-        "success", "0 or 1", "1 for a face; 0 for a picture without a face; the columns that describe one are empty."
+        "success", "0 or 1", "1 for a face; 0 for a picture without one; what describes a face is then empty."
     ),
     Column("box_x", "px", "Left edge of the face; 0 is the left edge of the picture."),
     Column("box_y", "px", "Top edge of the face; 0 is the top edge of the picture."),

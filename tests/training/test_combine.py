@@ -176,7 +176,7 @@ def test_it_is_calibrated_on_what_was_set_aside_and_measured(pair, tmp_path):
         out=tmp_path,
         name="pair.test",
         held_out=0.25,
-        seed=3,
+        split_seed=3,
         tests=[Measured(corpus, None, "typed")],
     )
     probability = load_model(tmp_path / "pair.test.onnx", labels="ekman7").predict_proba(crops)[aside]

@@ -115,11 +115,12 @@ def test_a_corpus_without_sequences_is_no_food_for_sequence_networks():
 def test_only_what_has_a_label_is_learned_from():
     one = corpus(6)
     one.label[:] = [0, -1, 2, -1, -1, 1]
-    assert labelled_rows(one).label.tolist() == [0, 2, 1]
+    assert labelled_rows(one).tolist() == [0, 2, 5]
     clip = np.array(["a", "a", "b", "b", "", ""])
     sequenced = replace(one, sequence=clip, position=np.arange(6))
     sequenced.label[:] = [0, -1, -1, -1, -1, 1]
-    assert labelled_rows(sequenced).source.tolist() == ["0", "1", "5"]
+    assert labelled_rows(sequenced, sequences=True).tolist() == [0, 1, 5]
+    assert labelled_rows(sequenced).tolist() == [0, 5], "what a still shows is all that a still network has"
 
 
 @pytest.mark.parametrize("share", [0.05, 0.3])

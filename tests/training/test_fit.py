@@ -20,7 +20,7 @@ from mien.training.data import prepare
 from mien.training.fit import fit
 from mien.training.geometry import Geometry
 from mien.training.recipe import Recipe, recipe_for
-from mien.training.runs import open_run
+from mien.training.runs import check_base, open_run
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Checkpoint directory"),  # it is not empty: that is the point
@@ -97,11 +97,48 @@ def test_a_run_learns_and_resumes(tmp_path):
     assert (scores["ferplus8"].argmax(1).numpy() == voted(fresh, truth).label).mean() > 0.9
 
 
+def test_a_resumed_run_draws_what_it_would_have_drawn(tmp_path):
+    recipe = recipe_for("cnn-bn", epochs=2, batch=16, held_out=0.2, mixup=0.2, precision="32-true")
+    pictures, label = stripes(64)
+    data = prepare([corpus(pictures, label)], recipe)
+    whole = fit(data, recipe, tmp_path / "whole").state_dict()
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        fit(data, recipe, tmp_path / "parts", [StopAfter(0)])
+    parts = fit(data, recipe, tmp_path / "parts").state_dict()
+    for name, value in whole.items():
+        torch.testing.assert_close(parts[name], value, msg=name)
+    other = replace(recipe, seed=1, split_seed=0)
+    assert not torch.equal(fit(data, other, tmp_path / "other").state_dict()[name], value)
+
+
 def test_a_folder_with_another_recipe_is_refused(tmp_path):
     assert open_run(tmp_path / "run", QUICK) is None
-    assert open_run(tmp_path / "run", QUICK) is None
+    changed = replace(QUICK, epochs=9, seed=1)
+    assert open_run(tmp_path / "run", changed) is None, "nothing was learned there yet"
+    (tmp_path / "run" / "last.ckpt").touch()
+    assert open_run(tmp_path / "run", changed) == str(tmp_path / "run" / "last.ckpt")
     with pytest.raises(ArgumentError, match=r"epochs, seed differs"):
-        open_run(tmp_path / "run", replace(QUICK, epochs=9, seed=1))
+        open_run(tmp_path / "run", QUICK)
+
+
+def test_a_run_does_not_pass_for_one_on_other_data(tmp_path):
+    pictures, label = stripes(64)
+    data = prepare([corpus(pictures, label)], QUICK)
+    first = fit(data, QUICK, tmp_path)
+    again = fit(prepare([corpus(pictures, label)], QUICK), QUICK, tmp_path)  # the same data: only read
+    assert torch.equal(first.network.heads["ekman7"].weight, again.network.heads["ekman7"].weight)
+    for others in (corpus(pictures[:60], label[:60]), corpus(pictures, np.roll(label, 1))):
+        with pytest.raises(ArgumentError, match="same pictures and labels"):
+            fit(prepare([others], QUICK), QUICK, tmp_path)
+
+
+def test_a_base_must_have_set_the_same_part_aside(tmp_path):
+    open_run(tmp_path, QUICK)
+    check_base(str(tmp_path), replace(QUICK, seed=1))
+    check_base("resnet.ferplus", QUICK)
+    for other in (replace(QUICK, split_seed=1), replace(QUICK, held_out=0.3)):
+        with pytest.raises(ArgumentError, match="set the same part aside"):
+            check_base(str(tmp_path), other)
 
 
 def test_a_base_that_is_no_run_is_refused(tmp_path):
@@ -129,7 +166,8 @@ def test_a_run_of_an_earlier_version_goes_on(tmp_path):
     for field in ("mixup", "frames", "balance"):  # which it did not know
         del plain[field]
     (tmp_path / "recipe.json").write_text(json.dumps(plain))
-    assert open_run(tmp_path, QUICK) is None
+    (tmp_path / "last.ckpt").touch()
+    assert open_run(tmp_path, QUICK, "any data") == str(tmp_path / "last.ckpt")
     with pytest.raises(ArgumentError, match="mixup differs"):
         open_run(tmp_path, replace(QUICK, mixup=0.2))
 

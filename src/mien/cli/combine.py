@@ -24,7 +24,7 @@ def combine(
     held_out: Annotated[
         float, typer.Option(min=0.001, max=0.999, help="Share set aside when the models were trained.")
     ] = 0.05,
-    seed: Annotated[int, typer.Option(help="The seed they were trained with: it says which share.")] = 0,
+    split_seed: Annotated[int, typer.Option(help="Their split_seed: it says which share.")] = 0,
     framed: Annotated[
         bool, typer.Option("--framed", help="Take every picture as it is, without alignment.")
     ] = False,
@@ -43,7 +43,9 @@ def combine(
     from mien.faces.detect import load_detector
     from mien.training.combine import combine_models
 
-    learned, tests = divide_labellings(open_labellings(data, ferplus, emotions), data, ferplus, seed=seed)
+    learned, tests = divide_labellings(
+        open_labellings(data, ferplus, emotions), data, ferplus, seed=split_seed
+    )
     with progress("cutting faces", len(learned[0])) as show:
         card = combine_models(
             model,
@@ -51,7 +53,7 @@ def combine(
             out=out,
             name=name,
             held_out=held_out,
-            seed=seed,
+            split_seed=split_seed,
             detector=None if framed else load_detector(detector),
             tests=tests,
             command=typed_command(),

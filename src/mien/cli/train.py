@@ -102,10 +102,11 @@ def train(
     }.items():
         if value is not None:
             changes[field] = value
-    recipe = recipe_for(arch, **changes, pretrained=_weights(arch, pretrained))
+    arch = changes.pop("arch", arch)
+    recipe = recipe_for(arch, **{"pretrained": _weights(arch, pretrained)} | changes)
     finder = None if framed else load_detector(detector)
     labellings = open_labellings(data, ferplus, emotions)
-    learned, tests = divide_labellings(labellings, data, ferplus, seed=recipe.seed)
+    learned, tests = divide_labellings(labellings, data, ferplus, seed=recipe.split_seed)
     chosen = name or f"{recipe.arch.replace(':', '-')}.own"
     with progress("cutting faces", len(learned[0])) as show:
         card = train_model(

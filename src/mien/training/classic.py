@@ -291,8 +291,8 @@ def train_classic(
     corpus : LabelledImages
         What to learn from; byte-identical pictures stay on one side of what is set aside.
     recipe : Recipe
-        Of its fields arch, size, template, margin, seed, balance, held_out and base matter. Where the
-        features come from a network, faces are cut as that one needs them; and if it learned from these
+        Of its fields arch, size, template, margin, seed, balance, held_out, split_seed and base matter. Where
+        the features come from a network, faces are cut as that one needs them; and if it learned from these
         pictures already, what is set aside is not new to it, and the model comes out a little too sure.
     out, name, detector, command, cache, progress, picture
         See :func:`mien.training.run.train_model`.
@@ -307,7 +307,7 @@ def train_classic(
     held_out = np.zeros(len(corpus), bool)
     if recipe.held_out > 0:
         shares = {"learned": 1 - recipe.held_out, "held": recipe.held_out}
-        held_out = split_rows(corpus, shares, seed=recipe.seed) == "held"
+        held_out = split_rows(corpus, shares, seed=recipe.split_seed) == "held"
     fitted = fit_classic(
         cut.crops,
         corpus.label,

@@ -48,7 +48,7 @@ def combine_models(
     out: str | Path,
     name: str,
     held_out: float,
-    seed: int = 0,
+    split_seed: int = 0,
     detector: Detector | None = None,
     tests: Sequence[Test] = (),
     command: str = "",
@@ -67,10 +67,9 @@ def combine_models(
         Folder for ``NAME.onnx``, its card and its golden tensors.
     name : str
         ``architecture.tag``.
-    held_out : float
-        The share of the corpora that was set aside when they were trained; with the same `seed` it is the
-        same pictures.
-    seed : int
+    held_out, split_seed
+        The share of the corpora that was set aside when all of them were trained, and what decided which
+        pictures these are: see :class:`mien.training.recipe.Recipe`.
     detector : Detector, optional
         Aligns the pictures; without it they are taken as faces framed like the template.
     tests : sequence of Test, optional
@@ -91,8 +90,8 @@ def combine_models(
     ModelError
         If the networks do not fit together, or the file would answer otherwise than they do.
     """
-    corpora = list(corpora) if len(corpora) > 1 else [labelled_rows(corpora[0])]
-    aside = np.flatnonzero(hold_out(together(corpora[0]), held_out, seed))
+    corpora = list(corpora) if len(corpora) > 1 else [corpora[0].select(labelled_rows(corpora[0]))]
+    aside = np.flatnonzero(hold_out(together(corpora[0]), held_out, split_seed))
     parts = {corpus.labels.key: corpus.select(aside) for corpus in corpora}
     shared = _common_heads([find_model(model, "expression")[0] for model in models])
     if not parts.keys() & {head.labels for head in shared}:

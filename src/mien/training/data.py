@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,15 @@ class TrainingSet:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def fingerprint(self) -> str:
+        """Return what tells these pictures, targets and the part set aside from others; not how faces lie."""
+        said = hashlib.sha256(repr(sorted(self.heads.items())).encode())
+        columns = {"picture": self.pictures["picture"], "rows": self.rows, **self.targets}
+        for name, column in sorted(columns.items()):
+            said.update(f"{name} {tuple(column.shape)} {column.dtype}".encode() + column.numpy().tobytes())
+        said.update(self.held_out.tobytes())
+        return said.hexdigest()
+
 
 def prepare(
     corpora: Sequence[LabelledImages],
@@ -85,7 +95,7 @@ def prepare(
         where there are any.
     recipe : Recipe
     geometry : Geometry, optional
-        Landmarks to cut by, and facial movements to learn beside the emotions.
+        Of the same pictures: landmarks to cut by, and facial movements to learn beside the emotions.
     detector : Detector, optional
         Finds the landmarks where `geometry` is not given. Without either the pictures are taken as faces
         framed like the template.
@@ -93,6 +103,10 @@ def prepare(
         See :func:`mien.training.crops.cut_corpus`.
     """
     first = corpora[0]
+    if geometry is not None and len(geometry.found) != len(first):
+        raise bad_argument(
+            "geometry", allowed=f"of the same {len(first)} pictures", given=f"{len(geometry.found)}"
+        )
     samples = _samples(first, recipe)
     targets: dict[str, NDArray[Any]] = {}
     for corpus in corpora:
@@ -117,7 +131,7 @@ def prepare(
         targets={name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in targets.items()},
         heads=heads,
         mirrored=mirrored,
-        held_out=hold_out(together(first)[samples[:, -1]], recipe.held_out, recipe.seed),
+        held_out=hold_out(together(first)[samples[:, -1]], recipe.held_out, recipe.split_seed),
     )
 
 
@@ -371,12 +385,19 @@ def loader(
     return DataLoader(part, sampler=rows, batch_size=None)
 
 
-def labelled_rows(corpus: LabelledImages) -> LabelledImages:
-    """Return only what can be learned from: labelled pictures, and whole sequences that hold one."""
+def labelled_rows(corpus: LabelledImages, *, sequences: bool = False) -> NDArray[np.int64]:
+    """Return the rows that can be learned from: labelled pictures, or whole sequences that hold one.
+
+    Parameters
+    ----------
+    corpus : LabelledImages
+    sequences : bool
+        Whether pictures without a label count that stand in a sequence with one.
+    """
     known = corpus.label >= 0
     if corpus.votes is not None:
         known = known | (corpus.votes.sum(axis=1) > 0)
-    if corpus.sequence is not None:
+    if sequences and corpus.sequence is not None:
         holding = np.unique(corpus.sequence[known & (corpus.sequence != "")])
         known = known | np.isin(corpus.sequence, holding)
-    return corpus if known.all() else corpus.select(known)
+    return np.flatnonzero(known)

@@ -90,9 +90,9 @@ def fit(
     Raises
     ------
     ArgumentError
-        If the folder holds a run with another recipe.
+        If the folder holds a run with another recipe, or on other pictures or labels.
     """
-    checkpoint = open_run(folder, recipe)
+    checkpoint = open_run(folder, recipe, data.fingerprint())
     L.seed_everything(recipe.seed, verbose=False)
     if recipe.teachers:
         data = teach(data, recipe)

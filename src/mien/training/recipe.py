@@ -8,6 +8,7 @@ from typing import Any
 
 from mien.errors import bad_argument, unknown_name
 from mien.training.architectures import get_architecture
+from mien.training.augmentation import Augmentation
 
 OPTIMISERS = ("sgd", "adamw")
 BALANCES = ("none", "loss", "sampling")
@@ -51,17 +52,21 @@ class Recipe:
         Share of the copies that are mirrored and moved, but keep their light, sharpness and all they show.
     whole : float
         Share of the copies that are cut as the picture is, not by landmarks, so that ready-cropped
-        faces work too.
+        faces work too. Without effect on pictures of more than 64 pixels, or of several sizes, or in
+        colour: of those only the surroundings of the face are kept.
     detected : float
         Share of the copies that are cut by the landmarks of the detector in use, where a geometry gives
-        others, more exact: what the model will see has the detector's errors.
+        others, more exact: what the model will see has the detector's errors. Without effect where `whole`
+        has none.
     blendshapes : float
         Weight of predicting facial movements as an auxiliary task, where the geometry has them.
     average : float
         Decay of the running average of the weights, which is what is kept.
     held_out : float
-        Share set aside to follow the run and to calibrate. Which pictures these are depends on the seed: a
-        run that goes on from another's weights must keep it.
+        Share set aside to follow the run and to calibrate.
+    split_seed : int
+        Decides which pictures these are. `seed` does not, so that networks of several seeds learn from the
+        same pictures and can be combined; a run that goes on from another's weights must keep it.
     patience : int
         Epochs without improvement on what is set aside after which the run ends; 0 for never.
     precision : {"bf16-mixed", "16-mixed", "32-true"}
@@ -108,6 +113,7 @@ class Recipe:
     blendshapes: float = 2.0
     average: float = 0.999
     held_out: float = 0.05
+    split_seed: int = 0
     patience: int = 0
     precision: str = "bf16-mixed"
     teachers: str = ""
@@ -129,9 +135,12 @@ class Recipe:
         for name in ("size", "frames", "step", "epochs", "batch"):
             if getattr(self, name) < 1:
                 raise bad_argument(name, allowed="a whole number from 1", given=getattr(self, name))
+        Augmentation.preset(self.augment)  # says which there are
         for name in ("dropout", "smoothing", "untouched", "whole", "detected", "average", "held_out", "keep"):
             if not 0 <= getattr(self, name) < 1:
                 raise bad_argument(name, allowed="from 0, and below 1", given=getattr(self, name))
+        if not self.held_out and get_architecture(self.arch).family != "classic":
+            raise bad_argument("held_out", allowed="above 0: networks are calibrated by it", given=0)
         if self.keep and not self.base:
             raise bad_argument("keep", allowed="0 without a base to keep something of", given=self.keep)
         for name in ("taught", "learning"):
@@ -150,9 +159,9 @@ class Recipe:
                 raise bad_argument(name, allowed="0 or more", given=getattr(self, name))
 
 
-FINE_TUNING = {"epochs": 12, "learning_rate": 0.01, "average": 0.98, "held_out": 0.15, "batch": 32}
-"""What differs where a finished model goes on with a few hundred pictures of one's own. Whoever goes on from
-the folder of a run has its data, and the architecture's recipe holds."""
+FINE_TUNING = {"epochs": 12, "average": 0.98, "held_out": 0.15, "batch": 32}
+"""What differs where a finished model goes on with a few hundred pictures of one's own, beside a tenth of the
+learning rate. Whoever goes on from the folder of a run has its data, and the architecture's recipe holds."""
 
 
 def recipe_for(arch: str, **changes: Any) -> Recipe:
@@ -176,6 +185,9 @@ def recipe_for(arch: str, **changes: Any) -> Recipe:
             raise unknown_name("field of a recipe", name, known)
     chosen = {name: value for name, value in changes.items() if value is not None}
     base = str(chosen.get("base", ""))
-    small = FINE_TUNING if base and not Path(base).is_dir() else {}
     frames = {"frames": 8} if one.family == "sequence" else {}
-    return replace(Recipe(arch=one.name, size=one.size), **{**frames, **one.defaults, **small, **chosen})
+    own = replace(Recipe(arch=one.name, size=one.size), **{**frames, **one.defaults})
+    small: dict[str, Any] = {}
+    if base and not Path(base).is_dir():
+        small = FINE_TUNING | {"learning_rate": own.learning_rate / 10}
+    return replace(own, **{**small, **chosen})

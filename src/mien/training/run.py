@@ -32,6 +32,7 @@ from mien.training.heritage import gather, inherited, write_note
 from mien.training.metrics import fit_temperature
 from mien.training.module import ExpressionModule
 from mien.training.recipe import Recipe
+from mien.training.runs import check_base, check_log, open_run
 
 TYPICAL = 512
 """Pictures by which the ranges of layers are set where a network computes in bytes."""
@@ -99,7 +100,7 @@ def train_model(
     others : sequence of LabelledImages, optional
         The same pictures under further labellings; each becomes a head of a network.
     geometry : Geometry, optional
-        Landmarks to cut by, and facial movements to learn beside the emotions.
+        Of all pictures of `corpus`: landmarks to cut by, and facial movements to learn beside the emotions.
     detector : Detector, optional
         Finds the landmarks where `geometry` has none, and aligns the pictures that the model is calibrated
         and measured on. Without it pictures are taken as faces framed like the template.
@@ -120,11 +121,16 @@ def train_model(
     -------
     ModelCard
     """
-    corpora = [corpus, *others] if others else [labelled_rows(corpus)]
+    corpora = [corpus, *others]
     sizes = {len(one) for one in corpora}
     if len(sizes) > 1:
         raise bad_argument("others", allowed=f"the same {len(corpus)} pictures", given=sorted(sizes))
-    if get_architecture(recipe.arch).family == "classic":
+    family = get_architecture(recipe.arch).family
+    if not others:
+        rows = labelled_rows(corpus, sequences=family == "sequence")
+        corpora = [corpus.select(rows)]
+        geometry = None if geometry is None else geometry.select(rows)
+    if family == "classic":
         from mien.training.classic import train_classic
 
         file = train_classic(
@@ -139,7 +145,10 @@ def train_model(
             picture=picture,
         )
         return measure(file, tests, detector, cache)
-    others_behind = inherited(recipe)  # a name that is not known is said before faces are cut
+    others_behind = inherited(recipe)  # what is not known or does not fit is said before faces are cut
+    check_log(log)
+    check_base(recipe.base, recipe)
+    open_run(run, recipe)
     data = prepare(corpora, recipe, geometry=geometry, detector=detector, cache=cache, progress=progress)
     module = fit(data, recipe, run, devices=devices, log=log)
     sources = [training_data(one, int((~data.held_out).sum())) for one in corpora]

@@ -16,6 +16,9 @@ from torch import Tensor
 
 from mien.errors import SourceNotFoundError, bad_argument, require
 
+LEARNED = "learned.sha256"
+"""What a run's folder says of the data it learned from."""
+
 
 def averaged_weights(folder: str | Path) -> dict[str, Tensor]:
     """Return the averaged weights of a run's last checkpoint, also of a run that was finished before.
@@ -32,8 +35,8 @@ def averaged_weights(folder: str | Path) -> dict[str, Tensor]:
     return weights
 
 
-def open_run(folder: str | Path, recipe: Any) -> str | None:
-    """Enter a recipe in a run's folder, or check that it is the one entered before.
+def open_run(folder: str | Path, recipe: Any, data: str = "") -> str | None:
+    """Enter a recipe in a run's folder, or check that it is the one that was begun with there.
 
     Parameters
     ----------
@@ -41,6 +44,9 @@ def open_run(folder: str | Path, recipe: Any) -> str | None:
     recipe : dataclass
         Of plain values with defaults; a field that a run of an earlier version did not know counts as its
         default.
+    data : str, optional
+        What tells the data that are learned from others. A run that does not say what it learned from goes on
+        with any.
 
     Returns
     -------
@@ -50,12 +56,12 @@ def open_run(folder: str | Path, recipe: Any) -> str | None:
     Raises
     ------
     ArgumentError
-        If the folder holds a run with another recipe.
+        If the folder holds a run with another recipe, or on other data.
     """
-    path = Path(folder) / "recipe.json"
+    path, last, learned = (Path(folder) / name for name in ("recipe.json", "last.ckpt", LEARNED))
     ours = asdict(recipe)
-    if path.exists():
-        theirs = asdict(type(recipe)()) | json.loads(path.read_text())
+    if last.exists():
+        theirs = asdict(type(recipe)()) | (json.loads(path.read_text()) if path.exists() else {})
         different = sorted(key for key in ours | theirs if ours.get(key) != theirs.get(key))
         if different:
             raise bad_argument(
@@ -63,11 +69,42 @@ def open_run(folder: str | Path, recipe: Any) -> str | None:
                 allowed=f"empty, or of a run with the same recipe ({', '.join(different)} differs)",
                 given=str(folder),
             )
-    else:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(ours, indent=2))
-    last = Path(folder) / "last.ckpt"
-    return str(last) if last.exists() else None
+        if data and learned.exists() and learned.read_text() != data:
+            raise bad_argument(
+                "folder",
+                allowed="empty, or of a run on the same pictures and labels (these differ)",
+                given=str(folder),
+            )
+        return str(last)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(ours, indent=2))
+    if data:
+        learned.write_text(data)
+    return None
+
+
+def check_base(base: str, recipe: Any) -> None:
+    """Refuse to go on from a run that set another part aside: what it learned from must not be set aside now.
+
+    Parameters
+    ----------
+    base : str
+        A run's folder; anything else is not looked at.
+    recipe : dataclass
+        With `held_out` and `split_seed`.
+    """
+    path = Path(base) / "recipe.json"
+    if not base or not path.is_file():
+        return
+    theirs = json.loads(path.read_text())
+    split = (theirs.get("held_out"), theirs.get("split_seed", theirs.get("seed")))
+    if split != (recipe.held_out, recipe.split_seed):
+        raise bad_argument(
+            "base",
+            allowed=f"a run that set the same part aside (held_out {recipe.held_out}, split_seed "
+            f"{recipe.split_seed}); this one has held_out {split[0]}, split_seed {split[1]}",
+            given=base,
+        )
 
 
 def make_trainer(
@@ -157,12 +194,18 @@ class _Running:
         torch._foreach_add_(average, new, alpha=1 - decay)
 
 
+def check_log(kind: str) -> None:
+    """Refuse a kind of log that there is not, or whose package is missing."""
+    if kind not in ("csv", "tensorboard"):
+        raise bad_argument("log", allowed="'csv' or 'tensorboard'", given=kind)
+    if kind == "tensorboard":
+        require("tensorboard", purpose="A log for TensorBoard", extra="tensorboard")
+
+
 def _logger(folder: str | Path, kind: str) -> Logger:
+    check_log(kind)
     if kind == "csv":
         return CSVLogger(folder, name="log")
-    if kind != "tensorboard":
-        raise bad_argument("log", allowed="'csv' or 'tensorboard'", given=kind)
-    require("tensorboard", purpose="A log for TensorBoard", extra="tensorboard")
     from lightning.pytorch.loggers import TensorBoardLogger
 
     return TensorBoardLogger(folder, name="log")

@@ -43,9 +43,11 @@ def combine(
     from mien.faces.detect import load_detector
     from mien.training.combine import combine_models
 
-    learned, tests = divide_labellings(
-        open_labellings(data, ferplus, emotions), data, ferplus, seed=split_seed
+    labellings = open_labellings(data, ferplus, emotions)
+    rows, tests = divide_labellings(
+        labellings, data, ferplus, emotions=emotions, framed=framed, detector=detector, seed=split_seed
     )
+    learned = [one.select(rows) for one in labellings]
     with progress("cutting faces", len(learned[0])) as show:
         card = combine_models(
             model,

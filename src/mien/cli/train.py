@@ -13,7 +13,9 @@ from mien.cli.show import hush_training, progress, show_table, show_written, typ
 from mien.errors import bad_argument, unknown_name
 
 if TYPE_CHECKING:
-    from mien.sources.labelled import LabelledImages
+    import numpy as np
+    from numpy.typing import NDArray
+
     from mien.training.geometry import Geometry
 
 
@@ -106,7 +108,10 @@ def train(
     recipe = recipe_for(arch, **{"pretrained": _weights(arch, pretrained)} | changes)
     finder = None if framed else load_detector(detector)
     labellings = open_labellings(data, ferplus, emotions)
-    learned, tests = divide_labellings(labellings, data, ferplus, seed=recipe.split_seed)
+    taken, tests = divide_labellings(
+        labellings, data, ferplus, emotions=emotions, framed=framed, detector=detector, seed=recipe.split_seed
+    )
+    learned = [one.select(taken) for one in labellings]
     chosen = name or f"{recipe.arch.replace(':', '-')}.own"
     with progress("cutting faces", len(learned[0])) as show:
         card = train_model(
@@ -116,7 +121,7 @@ def train(
             out=out,
             name=chosen,
             others=learned[1:],
-            geometry=_geometry(geometry, rows, labellings[0]),
+            geometry=_geometry(geometry, rows, taken),
             detector=finder,
             tests=tests,
             picture=sample_portrait(),
@@ -168,18 +173,16 @@ def _weights(arch: str, pretrained: str) -> str:
     return "" if pretrained == "none" or not get_architecture(arch).backbone else pretrained
 
 
-def _geometry(path: Path | None, rows: Path | None, corpus: LabelledImages) -> Geometry | None:
+def _geometry(path: Path | None, rows: Path | None, learned: NDArray[np.bool_]) -> Geometry | None:
     import numpy as np
 
-    from mien.sources.labelled import split_role
     from mien.training.geometry import load_geometry
 
     if path is None:
         return None
-    row = np.load(rows, allow_pickle=False) if rows else np.arange(len(corpus))
-    if len(row) != len(corpus):
+    row = np.load(rows, allow_pickle=False) if rows else np.arange(len(learned))
+    if len(row) != len(learned):
         raise bad_argument(
-            "rows", allowed=f"one number for each of the {len(corpus)} pictures", given=len(row)
+            "rows", allowed=f"one number for each of the {len(learned)} pictures", given=len(row)
         )
-    learned = np.array([split_role(str(split)) == "train" for split in corpus.split])
-    return load_geometry(path, row[learned] if learned.any() else row)
+    return load_geometry(path, row[learned])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -56,8 +57,8 @@ def hush_training() -> None:
 
 
 def typed_command() -> str:
-    """Return what was typed, for cards and reports."""
-    return " ".join(["mien", *sys.argv[1:]])
+    """Return what was typed, for cards and reports, as it can be typed again."""
+    return shlex.join(["mien", *sys.argv[1:]])
 
 
 def reading_rows(readings: Readings, others: int = 3) -> list[tuple[str, ...]]:

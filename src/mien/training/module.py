@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -119,6 +120,10 @@ class ExpressionModule(L.LightningModule):
             begun = self.current_epoch >= self.recipe.head_epochs
             thaw(self.network.trunk, self.recipe.learning if begun else 0.0)
 
+    def on_train_batch_start(self, *_: Any) -> None:
+        """Draw as this step does in every run of the seed, whether the run was stopped before it or not."""
+        torch.manual_seed(step_seed(self.recipe.seed, self.global_step, self.global_rank))
+
     def configure_optimizers(self) -> Any:
         decay = [p for p in self.network.parameters() if p.ndim > 1]
         plain = [p for p in self.network.parameters() if p.ndim <= 1]
@@ -142,8 +147,23 @@ class ExpressionModule(L.LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
+def step_seed(seed: int, step: int, rank: int) -> int:
+    """Return what the draws of one step of a run follow from.
+
+    Parameters
+    ----------
+    seed : int
+        Of the run, 0 or more.
+    step : int
+        Of the whole run, from 0.
+    rank : int
+        Which of the processes that share a batch.
+    """
+    return int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0])
+
+
 def thaw(trunk: nn.Module, share: float) -> None:
-    """Let the upper part of a backbone learn; what does not learn keeps its statistics.
+    """Let the upper part of a backbone learn, whatever learned before; the rest keeps its statistics.
 
     Parameters
     ----------
@@ -156,6 +176,5 @@ def thaw(trunk: nn.Module, share: float) -> None:
     for i, parameter in enumerate(parameters):
         parameter.requires_grad_(i >= lower)
     for layer in trunk.modules():
-        own = list(layer.parameters(recurse=False))
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and not any(p.requires_grad for p in own):
-            layer.eval()
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            layer.train(any(p.requires_grad for p in layer.parameters(recurse=False)))

@@ -161,11 +161,26 @@ def test_every_epoch_has_its_own_order_and_every_seed():
     assert len({tuple(order(seed, epoch)) for seed in (0, 1) for epoch in (0, 1)}) == 4
 
 
-def test_processes_take_turns():
-    parts = [list(BatchRows(24, 4, shuffle=True, seed=1, rank=rank, world=2)) for rank in (0, 1)]
-    whole = list(BatchRows(24, 4, shuffle=True, seed=1))
-    assert parts[0] == whole[::2] and parts[1] == whole[1::2]
-    assert len({len(list(BatchRows(20, 4, shuffle=True, rank=rank, world=2))) for rank in (0, 1)}) == 1
+@pytest.mark.parametrize(("size", "shares"), [(8, [4, 4]), (7, [4, 3]), (8, [3, 3, 2]), (40, [12, 12])])
+def test_processes_share_every_batch(size, shares):
+    world = len(shares)
+    parts = [list(BatchRows(24, size, shuffle=True, seed=1, rank=rank, world=world)) for rank in range(world)]
+    whole = list(BatchRows(24, size, shuffle=True, seed=1))
+    for batch, *shared in zip(whole, *parts, strict=True):
+        assert [len(part) for part in shared] == shares
+        assert sorted(row for part in shared for row in part) == sorted(batch)
+
+
+def test_processes_share_what_is_not_shuffled():
+    samplers = [BatchRows(9, 4, shuffle=False, rank=rank, world=2) for rank in (0, 1)]
+    assert [list(sampler) for sampler in samplers] == [[[0, 2], [4, 6], [8]], [[1, 3], [5, 7]]]
+    assert [len(sampler) for sampler in samplers] == [3, 2]
+
+
+@pytest.mark.parametrize(("rows", "size"), [(20, 2), (2, 20)])
+def test_a_batch_has_a_row_for_each_process(rows, size):
+    with pytest.raises(ArgumentError, match="batch must be a row for each process, 3 or more; given 2"):
+        BatchRows(rows, size, shuffle=True, world=3)
 
 
 def test_rows_are_drawn_by_their_weight():

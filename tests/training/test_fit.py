@@ -290,7 +290,15 @@ def test_two_processes_share_a_batch(tmp_path):
     assert "finished" in done.stdout
     finished = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
     assert finished["epoch"] == 1
-    assert finished["global_step"] == 2 * (160 // 16 // 2), "each of the two took every other batch"
+    assert finished["global_step"] == 2 * (160 // 16), "as many steps as with one"
+
+
+def test_more_processes_than_a_batch_has_pictures_are_refused(tmp_path):
+    pictures, label = stripes(40)
+    recipe = replace(QUICK, batch=2)
+    with pytest.raises(ArgumentError, match="devices must be at most one for each of a batch's 2 pictures"):
+        fit(prepare([corpus(pictures, label)], recipe), recipe, tmp_path / "run", devices=3)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_log_for_tensorboard_can_be_read_by_it(tmp_path):

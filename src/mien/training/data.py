@@ -294,14 +294,14 @@ class Samples(Dataset[dict[str, Tensor]]):
 
 
 class BatchRows(Sampler[list[int]]):
-    """Rows of each batch, drawn anew each epoch; several processes draw alike and take turns.
+    """Rows of each batch, drawn anew each epoch; several processes draw alike and share every batch.
 
     Parameters
     ----------
     rows : int
         Number of rows.
     size : int
-        Rows a batch.
+        Rows a batch, of all processes together.
     shuffle : bool
         An incomplete last batch is then dropped.
     seed : int
@@ -309,6 +309,11 @@ class BatchRows(Sampler[list[int]]):
         Rows are drawn with replacement in proportion to it.
     rank, world : int
         Which process this is, and of how many.
+
+    Raises
+    ------
+    ArgumentError
+        If a batch has fewer rows than there are processes.
     """
 
     def __init__(
@@ -323,6 +328,8 @@ class BatchRows(Sampler[list[int]]):
         world: int = 1,
     ) -> None:
         self.rows, self.size, self.shuffle = rows, min(size, rows), shuffle
+        if self.size < world:
+            raise bad_argument("batch", allowed=f"a row for each process, {world} or more", given=self.size)
         self.seed, self.weight, self.rank, self.world = seed, weight, rank, world
         self.epoch = 0
 
@@ -330,12 +337,8 @@ class BatchRows(Sampler[list[int]]):
         """Say which epoch follows; Lightning does."""
         self.epoch = epoch
 
-    def _batches(self) -> int:
-        whole = self.rows // self.size if self.shuffle else -(-self.rows // self.size)
-        return max(self.world, whole - whole % self.world) if self.shuffle else whole
-
     def __len__(self) -> int:
-        return len(range(self.rank, self._batches(), self.world))
+        return self.rows // self.size if self.shuffle else -(-(self.rows - self.rank) // self.size)
 
     def __iter__(self) -> Iterator[list[int]]:
         order = torch.arange(self.rows)
@@ -345,9 +348,9 @@ class BatchRows(Sampler[list[int]]):
                 order = torch.randperm(self.rows, generator=draw)
             else:
                 order = torch.multinomial(self.weight, self.rows, replacement=True, generator=draw)
-        for batch in range(self.rank, self._batches(), self.world):
-            start = (batch * self.size) % max(1, self.rows) if self.shuffle else batch * self.size
-            yield order[start : start + self.size].tolist()
+        for batch in range(len(self)):
+            whole = order[batch * self.size : (batch + 1) * self.size]
+            yield whole[self.rank :: self.world].tolist()
 
 
 def loader(

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from mien.errors import bad_argument
 from mien.sources.splits import class_weights
 from mien.training.architectures import FACES, get_architecture
 from mien.training.augment import cut
@@ -30,7 +31,7 @@ KEEPING_CROPS = 2048
 
 
 class Batches(L.LightningDataModule):
-    """The batches of a run, shared out over its processes.
+    """The batches of a run, each shared out over its processes.
 
     Parameters
     ----------
@@ -79,7 +80,8 @@ def fit(
     callbacks : sequence of lightning.Callback, optional
         Further callbacks.
     devices : int
-        Processes or accelerators; the batch is shared out over them.
+        Processes or accelerators; each batch is shared out over them, so that an epoch has as many steps as
+        with one.
     log : {"csv", "tensorboard"}
 
     Returns
@@ -90,8 +92,13 @@ def fit(
     Raises
     ------
     ArgumentError
-        If the folder holds a run with another recipe, or on other pictures or labels.
+        If the folder holds a run with another recipe, or on other pictures or labels; or if there are more
+        devices than a batch has pictures.
     """
+    if devices > recipe.batch:
+        raise bad_argument(
+            "devices", allowed=f"at most one for each of a batch's {recipe.batch} pictures", given=devices
+        )
     checkpoint = open_run(folder, recipe, data.fingerprint())
     L.seed_everything(recipe.seed, verbose=False)
     if recipe.teachers:

@@ -53,6 +53,7 @@ def test_a_card_is_read_with_its_types(write):
     assert card.heads == (Head("ekman7", "scores", "logits", 1.0),)
     assert card.head() is card.head("ekman7") and card.head().label_set.key == "ekman7"
     assert card.metrics[0].n == 90 and card.mean == (0.0,) and card.std == (1.0,)
+    assert (card.frames, card.step) == (1, 1), "as on the cards of earlier versions, which do not say it"
 
 
 def test_a_card_that_is_written_comes_back(toy_card, tmp_path):
@@ -73,6 +74,7 @@ def test_a_card_that_is_written_comes_back(toy_card, tmp_path):
         ({"summary": "3"}, "summary must be text"),
         ({"task": '"smell"'}, "task must be one of"),
         ({"colour": '"blue"'}, "colour must be 'grey' or 'rgb'"),
+        ({"step": "0"}, "step must be a whole number from 1"),
         ({"mean": "[1, 2]"}, "mean must be one number, or three"),
         ({"mean": "1"}, "mean must be a list"),
         ({"std": "[0.0]"}, "std must be numbers above 0"),

@@ -137,6 +137,8 @@ class ModelCard:
         Of the file of weights.
     frames : int
         Crops a model of sequences looks at, oldest first; 1 for a model of stills.
+    step : int
+        Of a film's pictures, every which it looks at.
     base : str
         Another model that this one is built on, by name or by a file beside it; empty for none. Of a
         detector: the network that finds the landmarks of its faces more exactly.
@@ -173,6 +175,7 @@ class ModelCard:
     heads: tuple[Head, ...] = ()
     format: str = "onnx"
     frames: int = 1
+    step: int = 1
     base: str = ""
     score_threshold: float = 0.0
     parameters: int = 0
@@ -192,8 +195,9 @@ class ModelCard:
             raise bad_argument("colour", allowed="'grey' or 'rgb'", given=self.colour)
         if self.format not in FORMATS:
             raise bad_argument("format", allowed=f"one of {FORMATS}", given=self.format)
-        if self.frames < 1:
-            raise bad_argument("frames", allowed="a whole number from 1", given=self.frames)
+        for field in ("frames", "step"):
+            if getattr(self, field) < 1:
+                raise bad_argument(field, allowed="a whole number from 1", given=getattr(self, field))
         for field in ("mean", "std"):
             if len(getattr(self, field)) not in (1, 3):
                 raise bad_argument(field, allowed="one number, or three", given=getattr(self, field))

@@ -69,6 +69,11 @@ def test_a_still_is_a_face_that_does_not_move(write):
     assert model.frames == 3 and "frames=3" in repr(model)
 
 
+@pytest.mark.parametrize("step", [1, 2])
+def test_the_distance_between_the_crops_is_the_card_s(write, step):
+    assert load_model(write(replace(CARD, step=step))[0]).step == step
+
+
 @pytest.mark.parametrize(
     "wrong", [windows(2)[:, :2], windows(2)[..., :7], windows(2).astype(np.float32), windows(2)[:, 0]]
 )

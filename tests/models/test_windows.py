@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from mien.errors import ArgumentError
+from mien.labels import EKMAN7
 from mien.models.windows import Windows
+from mien.sources.labelled import LabelledImages, sequence_windows
 
 
 def crops(*values):
@@ -36,6 +38,17 @@ def test_faster_films_are_thinned_and_the_present_is_always_last():
 @pytest.mark.parametrize("rate_hz", [24, 25, 30])
 def test_films_of_about_the_rate_give_every_frame(rate_hz):
     assert seen(Windows(5, rate_hz=25), range(50), rate_hz) == [45, 46, 47, 48, 49]
+
+
+@pytest.mark.parametrize(("frames", "step"), [(4, 1), (4, 2), (3, 5), (1, 2)])
+@pytest.mark.parametrize("length", [1, 2, 7, 20])
+@pytest.mark.parametrize("rate_hz", [25, 30])
+def test_a_face_is_seen_live_as_in_training(frames, step, length, rate_hz):
+    order, name, none = np.arange(length), np.full(length, "film"), np.full(length, "")
+    pictures = np.zeros((length, 4, 4), np.uint8)
+    film = LabelledImages("film", EKMAN7, pictures, order, none, none, sequence=name, position=order)
+    learned = sequence_windows(film, frames, step=step).rows
+    assert seen(Windows(frames, rate_hz=25, step=step), order, rate_hz) == learned[-1].tolist()
 
 
 def test_people_are_kept_apart():
@@ -69,7 +82,7 @@ def test_stills_need_no_past():
 def test_colour_and_a_saved_state():
     random = np.random.default_rng(0)
     film = random.integers(0, 256, (12, 1, 4, 4, 3), np.uint8)
-    one, two = Windows(4), Windows(4)
+    one, two = Windows(4, step=2), Windows(4, step=2)
     for i in range(6):
         one.update([2], film[i], i / 30)
     two.restore(json.loads(json.dumps(one.state())))
@@ -77,7 +90,7 @@ def test_colour_and_a_saved_state():
         np.testing.assert_array_equal(one.update([2], film[i], i / 30), two.update([2], film[i], i / 30))
 
 
-@pytest.mark.parametrize("option", [{"frames": 0}, {"rate_hz": 0}, {"forget_s": -1}])
+@pytest.mark.parametrize("option", [{"frames": 0}, {"step": 0}, {"rate_hz": 0}, {"forget_s": -1}])
 def test_wrong_values_are_refused(option):
     with pytest.raises(ArgumentError, match=next(iter(option))):
         Windows(**{"frames": 2, **option})

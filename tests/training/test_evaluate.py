@@ -212,6 +212,20 @@ def test_sequences_are_seen_as_windows():
     assert report.confusion[3, 3] == 2 and report.confusion[5, 5] == 1
 
 
+@pytest.mark.parametrize(
+    ("step", "shown"), [(None, [2, 3, 4]), (1, [2, 3, 4]), (2, [0, 2, 4]), (3, [0, 1, 4])]
+)
+def test_windows_are_those_of_the_model_s_step(step, shown):
+    film = filmed([0, 1, 2, 3, 4], [-1, -1, -1, -1, 4], ["a"] * 5, range(5))
+    model, windows = LastShadeModel(), []
+    if step is not None:
+        model.step = step
+    ask = model.predict_windows
+    model.predict_windows = lambda given: windows.append(given) or ask(given)
+    assert evaluate_model(model, film).all.n == 1
+    assert windows[0][0, :, 0, 0].tolist() == [10 * picture for picture in shown]
+
+
 def test_a_model_of_sequences_on_stills():
     assert evaluate_model(LastShadeModel(), corpus([3, 4], [3, 0])).all.accuracy == 0.5
 

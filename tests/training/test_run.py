@@ -128,6 +128,7 @@ def test_every_family_ends_in_a_file_that_analyzes_a_photograph(arch, tmp_path):
         "average": 0.5,
         "held_out": 0.2,
         "frames": 3 if arch == "convlstm" else 1,
+        "step": 2,
     }
     recipe = recipe_for(arch, **changes)
     out = tmp_path / "out"
@@ -135,6 +136,7 @@ def test_every_family_ends_in_a_file_that_analyzes_a_photograph(arch, tmp_path):
     card = train_model(corpus, recipe, run=tmp_path / "run", out=out, name=f"{arch}.own", tests=measured)
     file = out / f"{arch}.own.{card.format}"
     assert load_card(file.with_suffix(".toml")) == card and card.metrics[0].n == 120
+    assert (card.frames, card.step) == ((3, 2) if arch == "convlstm" else (1, 1))
     assert card.training_data[0].terms == "made up"
     model = load_model(file)
     readings = mien.Analyzer(model=model).analyze(corpus.images[0])

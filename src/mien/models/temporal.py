@@ -46,6 +46,7 @@ class SequenceModel:
         self.card = card
         self.name = card.name
         self.frames = card.frames
+        self.step = card.step
         self.head = card.head(labels)
         self.labels: LabelSet = self.head.label_set
         self.crop = CropSpec(card.template, card.margin, card.size_px, card.colour)

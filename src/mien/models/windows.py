@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mien.errors import bad_argument
 
 RATE_HZ = 25.0
-"""Crops a second, if nothing else is known: most films of faces have 24 to 30 frames a second."""
+"""Pictures a second, if nothing else is known: most films of faces have 24 to 30 frames a second."""
 
 Crops = NDArray[np.uint8]
 
@@ -25,7 +25,10 @@ class Windows:
     frames : int
         Length of a window, the present crop included.
     rate_hz : float
-        Crops a second. Of faster films frames are left out; slower ones give what they have.
+        Pictures a second of the films it learned from. Of faster films frames are left out; slower ones give
+        what they have.
+    step : int
+        Of those pictures, counted back from the present one, every which is in a window.
     forget_s : float
         A person who was not seen for so long starts anew, with a face that did not move.
 
@@ -35,15 +38,19 @@ class Windows:
         If a value is out of its range.
     """
 
-    def __init__(self, frames: int, *, rate_hz: float = RATE_HZ, forget_s: float = 1.0) -> None:
-        if frames < 1:
-            raise bad_argument("frames", allowed="a whole number from 1", given=frames)
+    def __init__(
+        self, frames: int, *, rate_hz: float = RATE_HZ, step: int = 1, forget_s: float = 1.0
+    ) -> None:
+        for name, value in {"frames": frames, "step": step}.items():
+            if value < 1:
+                raise bad_argument(name, allowed="a whole number from 1", given=value)
         if not rate_hz > 0:
-            raise bad_argument("rate_hz", allowed="a positive number of crops a second", given=rate_hz)
+            raise bad_argument("rate_hz", allowed="a positive number of pictures a second", given=rate_hz)
         if not forget_s > 0:
             raise bad_argument("forget_s", allowed="a positive number of seconds", given=forget_s)
         self.frames = frames
         self.rate_hz = rate_hz
+        self.step = step
         self.forget_s = forget_s
         self._kept: dict[int, list[tuple[float, Crops]]] = {}
         self._seen_s: dict[int, float] = {}
@@ -67,15 +74,16 @@ class Windows:
         for track in [t for t, seen_s in self._seen_s.items() if time_s - seen_s > self.forget_s]:
             del self._kept[track], self._seen_s[track]
         windows = np.empty((len(crops), self.frames, *crops.shape[1:]), np.uint8)
+        past = (self.frames - 1) * self.step
         for window, track, crop in zip(windows, map(int, track_id), crops, strict=True):
             kept = self._kept.setdefault(track, [])
             self._seen_s[track] = time_s
             line = [*(old for _, old in kept), crop]
-            window[:] = np.stack([line[0]] * (self.frames - len(line)) + line)
+            window[:] = np.stack([line[max(0, len(line) - 1 - i)] for i in range(past, -1, -self.step)])
             # Half a step of a film of 30 a second is forgiven, so that 25 a second does not become 15.
             if not kept or time_s - kept[-1][0] >= 1 / self.rate_hz - 1 / 60:
                 kept.append((time_s, crop.copy()))
-                del kept[: max(0, len(kept) - (self.frames - 1))]
+                del kept[: max(0, len(kept) - past)]
         return windows
 
     def state(self) -> dict[str, Any]:

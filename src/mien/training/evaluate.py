@@ -40,7 +40,7 @@ Cut = Callable[..., Crops]
 
 @runtime_checkable
 class SequenceModel(Model, Protocol):
-    """A model that looks at several crops in order.
+    """A model that looks at several crops in order; its attribute `step`, if it has one, as a card's.
 
     Attributes
     ----------
@@ -292,7 +292,7 @@ def _ask_windows(
     progress: Progress | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Score the windows that end at each of the rows; whether a face is found, the last picture says."""
-    windows = sequence_windows(corpus, model.frames).rows
+    windows = sequence_windows(corpus, model.frames, step=getattr(model, "step", 1)).rows
     windows = windows[np.argsort(windows[:, -1])]  # in the order of the corpus, as `rows` is
     windows = windows[np.isin(windows[:, -1], rows)]
     seen, place = np.unique(windows, return_inverse=True)

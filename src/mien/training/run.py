@@ -182,6 +182,7 @@ def _card(
         template=recipe.template,
         margin=recipe.margin,
         frames=recipe.frames if sequence else 1,
+        step=recipe.step if sequence else 1,
         heads=tuple(Head(head, head, "logits") for head in heads),
         trained_with=command,
         training_data=sources,

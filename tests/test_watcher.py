@@ -120,6 +120,18 @@ def test_sequence_models_get_each_person_s_last_crops():
     assert last[0] <= 12 - 7, "two crops before the present one are a fifth of a second apart"
 
 
+def test_a_sequence_model_that_learned_in_steps_gets_crops_as_far_apart():
+    every, second = Moving(), Moving()
+    second.step = 2
+    fast, slow = (
+        Analyzer(FixedDetector(make_faces(1)), model).watch(rate_hz=30) for model in (every, second)
+    )
+    frames = list(film(13, still=False))
+    near, far = ([watcher.read(f).probability[0, :2] * 51 for f in frames][-1] for watcher in (fast, slow))
+    np.testing.assert_allclose(near[1] - near[0], 2, atol=1e-3)
+    np.testing.assert_allclose(far[1] - far[0], 4, atol=1e-3)
+
+
 @pytest.mark.parametrize("model", [TableModel(TABLE), Moving()])
 def test_going_on_from_a_state_is_identical(model):
     analyzer = Analyzer(FixedDetector(make_faces(2)), model)

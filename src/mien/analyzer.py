@@ -175,7 +175,7 @@ class Analyzer:
         if not detect_every_s >= 0:
             raise bad_argument("detect_every_s", allowed="0 or more seconds", given=detect_every_s)
         landmarks = getattr(self.detector, "landmarks", None)
-        frames = getattr(self.model, "frames", 1)
+        frames, step = getattr(self.model, "frames", 1), getattr(self.model, "step", 1)
         return Watcher(
             self.detector,
             self.model,
@@ -183,7 +183,7 @@ class Analyzer:
             tracker=tracker or Tracker(),
             smoother=smoother or Smoother(),
             follower=Follower(landmarks, detect_every_s) if landmarks and detect_every_s else None,
-            windows=Windows(frames, rate_hz=rate_hz) if frames > 1 else None,
+            windows=Windows(frames, rate_hz=rate_hz, step=step) if frames > 1 else None,
             unsure=self.unsure,
             min_face=self.min_face,
         )

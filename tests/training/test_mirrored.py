@@ -64,6 +64,12 @@ def test_a_model_of_sequences_stays_one(model, several):
     assert (both.labels, both.crop) == (model.labels, model.crop)
 
 
+def test_its_windows_are_as_far_apart():
+    model = LastShadeModel()
+    model.step = 3
+    assert (mirror(model).frames, mirror(model).step) == (model.frames, 3)
+
+
 @pytest.mark.parametrize("model", [ShadeModel(), LastShadeModel()])
 def test_an_evaluation_says_so(model):
     pictures = corpus([3, 4], [3, 0])

@@ -140,6 +140,8 @@ def test_a_model_of_other_crops_or_labels_is_refused():
         load_teacher("resnet.ferplus", {"ekman7": 7}, RECIPE)
     with pytest.raises(ArgumentError, match="own9"):
         load_teacher("resnet.ferplus", {"own9": 9}, Recipe())
+    with pytest.raises(ArgumentError, match="step 2"):
+        load_teacher("resnet.ferplus", {"ekman7": 7}, Recipe(step=2))
     with pytest.raises(UnknownNameError, match="Did you mean"):
         load_teacher("resnet.ferpluss", {"ekman7": 7}, Recipe())
 

@@ -105,6 +105,8 @@ class ExpressionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             **(self.settings or {}),
         )
         if self._sequences:
+            if recipe.step != 1:
+                raise bad_argument("step", allowed="1: what is given are windows already", given=recipe.step)
             recipe = replace(recipe, frames=faces.shape[1])
         corpus = self._corpus(faces, column.astype(np.int64))
         with tempfile.TemporaryDirectory() as folder:

@@ -48,7 +48,7 @@ class MirroredSequenceModel(MirroredModel):
 
     def __init__(self, model: SequenceModel) -> None:
         super().__init__(model)
-        self.frames = model.frames
+        self.frames, self.step = model.frames, getattr(model, "step", 1)
         self._windows = model.predict_windows
 
     def predict_windows(self, windows: NDArray[np.uint8]) -> NDArray[np.float32]:

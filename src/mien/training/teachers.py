@@ -107,7 +107,7 @@ def _run(folder: str, heads: Mapping[str, int], recipe: Recipe) -> Teacher:
         for name, value in weights.items()
         if name.startswith("network.heads.") and name.endswith(".weight")
     }
-    _check(folder, theirs, heads, (own.template, own.margin, own.frames), recipe)
+    _check(folder, theirs, heads, (own.template, own.margin, own.frames, own.step), recipe)
     colour = _colour(folder, get_architecture(own.arch).colour, recipe)
     network = ExpressionNetwork(own.arch, theirs, size=own.size)
     network.load_state_dict({name.removeprefix("network."): value for name, value in weights.items()})
@@ -122,7 +122,7 @@ def _run(folder: str, heads: Mapping[str, int], recipe: Recipe) -> Teacher:
 
 def _model(name: str, heads: Mapping[str, int], recipe: Recipe) -> Teacher:
     card, path = find_model(name, "expression")
-    kind = (card.template, card.margin, card.frames)
+    kind = (card.template, card.margin, card.frames, card.step)
     models = {head.labels: load_model(path, labels=head.labels) for head in card.heads}
     _check(name, {head: len(model.labels) for head, model in models.items()}, heads, kind, recipe)
     colour = _colour(name, card.colour, recipe)
@@ -146,15 +146,15 @@ def _check(
     name: str,
     theirs: Mapping[str, int],
     heads: Mapping[str, int],
-    kind: tuple[str, float, int],
+    kind: tuple[str, float, int, int],
     recipe: Recipe,
 ) -> None:
     """Refuse a teacher without one of the heads, or of other crops."""
     lacking = [head for head, k in heads.items() if theirs.get(head) != k]
     if lacking:
         raise bad_argument("teachers", allowed=f"some with the label sets {', '.join(lacking)}", given=name)
-    if kind != (recipe.template, recipe.margin, recipe.frames):
-        wanted = f"{recipe.frames} a sample, template {recipe.template}, margin {recipe.margin:.4f}"
+    if kind != (recipe.template, recipe.margin, recipe.frames, recipe.step):
+        wanted = f"{recipe.frames} a sample, step {recipe.step}, template {recipe.template}, margin {recipe.margin:.4f}"
         raise bad_argument("teachers", allowed=f"some on the same crops ({wanted})", given=name)
 
 

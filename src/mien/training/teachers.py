@@ -154,7 +154,8 @@ def _check(
     if lacking:
         raise bad_argument("teachers", allowed=f"some with the label sets {', '.join(lacking)}", given=name)
     if kind != (recipe.template, recipe.margin, recipe.frames, recipe.step):
-        wanted = f"{recipe.frames} a sample, step {recipe.step}, template {recipe.template}, margin {recipe.margin:.4f}"
+        several = f"{recipe.frames} a sample, step {recipe.step}"
+        wanted = f"{several}, template {recipe.template}, margin {recipe.margin:.4f}"
         raise bad_argument("teachers", allowed=f"some on the same crops ({wanted})", given=name)
 
 

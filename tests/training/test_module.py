@@ -1,9 +1,11 @@
 """What of a backbone learns, and what each step draws from."""
 
 import pytest
+import torch
 from torch import nn
 
-from mien.training.module import step_seed, thaw
+from mien.training.module import ExpressionModule, step_seed, thaw
+from mien.training.recipe import recipe_for
 
 
 @pytest.mark.parametrize("before", [0.0, 0.5, 1.0])
@@ -24,3 +26,13 @@ def test_no_two_steps_processes_or_runs_draw_alike():
     seeds = {step_seed(seed, step, rank) for seed in range(4) for step in range(50) for rank in range(4)}
     assert len(seeds) == 4 * 50 * 4
     assert step_seed(1, 2, 3) == step_seed(1, 2, 3)
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
+def test_narrow_strided_convolutions_learn_in_every_precision(precision):
+    """A 1 x 1 convolution of 8 channels with a stride: channels last in float32 it took the process down."""
+    network = ExpressionModule(recipe_for("mini-xception", precision=precision), {"ekman7": 7}, []).network
+    with torch.autocast("cpu", enabled=precision == "bf16-mixed"):
+        scores = network(torch.rand(32, 48, 48, generator=torch.Generator().manual_seed(0)) * 255)["ekman7"]
+    scores.float().logsumexp(1).mean().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())

@@ -46,7 +46,10 @@ class ExpressionModule(L.LightningModule):
         network = ExpressionNetwork(
             recipe.arch, heads, size=recipe.size, dropout=recipe.dropout, weights=weights
         )
-        self.network = network if self.sequence else network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the keyword alone
+        # in float32 torch 2.13 ends in a segmentation fault at a narrow 1 x 1 convolution with a stride
+        if not self.sequence and recipe.precision != "32-true":
+            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the keyword alone
+        self.network = network
         settings = Augmentation.preset(recipe.augment)
         self.augment = Augment(recipe.size, settings, untouched=recipe.untouched)
         self.mirrored = mirrored

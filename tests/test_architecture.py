@@ -45,7 +45,7 @@ LAYERS = [
     Room("sources.labelled", "numpy"),
     Room("sources.tables", "numpy", "pandas"),
     Room("sources.fer2013", "numpy"),
-    Room("sources.lazy", "numpy", "av"),
+    Room("sources.lazy", "numpy"),
     Room("sources.rows", "numpy"),
     Room("sources.folders"),
     Room("sources.named"),

@@ -1,10 +1,14 @@
 """Pictures that are read only when asked for."""
 
+import av
 import numpy as np
 import pytest
+from numbered import SIZE_PX, number_of, shoot
 
-from mien.errors import ArgumentError, DatasetError, SourceError
+from mien.errors import ArgumentError, DatasetError, FrameError, SourceError
+from mien.sources import lazy
 from mien.sources.lazy import BoxedPaths, ClipFrames, JoinedImages, count_frames
+from mien.sources.video import VideoFile
 
 
 @pytest.mark.parametrize(
@@ -48,6 +52,88 @@ def test_frames_of_films_in_any_order(film, paint):
 def test_a_frame_that_is_not_there_is_named(film):
     with pytest.raises(SourceError, match=r"one\.avi has 1 frames that can be read, not 3"):
         ClipFrames([(film("one.avi", [20]), 2)])[0]
+
+
+def trimmed(path, whole, first):
+    """Cut the start of a film away without coding it again: an edit list says where it begins."""
+    options = {"avoid_negative_ts": "disabled"}
+    with av.open(str(whole)) as source, av.open(str(path), "w", options=options) as out:
+        copy = out.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.size:
+                packet.pts, packet.dts = (at - first * packet.duration for at in (packet.pts, packet.dts))
+                packet.stream = copy
+                out.mux(packet)
+    return path
+
+
+def test_a_trimmed_film_has_the_frames_it_shows(tmp_path):
+    clip = trimmed(tmp_path / "part.mp4", shoot(tmp_path / "whole.mp4", 60, gop=60), 20)
+    assert count_frames(clip) == 40
+    images = ClipFrames([(clip, i) for i in range(40)])
+    assert [number_of(image) for image in images] == list(range(20, 60))
+
+
+@pytest.mark.skipif(
+    not hasattr(av.video.stream.VideoStream, "set_display_rotation"), reason="PyAV 17 cannot write such films"
+)
+def test_a_film_of_a_phone_is_upright(tmp_path):
+    clip = shoot(tmp_path / "upright.mp4", 3, degrees=90)
+    image, wanted = ClipFrames([(clip, 1)])[0], list(VideoFile(clip))[1].image
+    assert image.shape == (SIZE_PX[0], SIZE_PX[1], 3)
+    assert np.array_equal(image, wanted) and number_of(np.rot90(image, -1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("film.mp4", {}),
+        ("opengop.mp4", {"x264-params": "open-gop=1"}),
+        ("film.mkv", {}),
+        ("film.ts", {}),
+        ("film.h264", {}),
+        ("mpeg4.avi", {"codec": "mpeg4", "bf": 2}),
+        ("mpeg2.mpg", {"codec": "mpeg2video", "bf": 2}),
+        ("vp8.webm", {"codec": "libvpx", "auto-alt-ref": 1, "lag-in-frames": 16}),
+        ("vp9.webm", {"codec": "libvpx-vp9"}),
+    ],
+)
+def test_every_film_in_any_order_with_little_memory(tmp_path, monkeypatch, name, options):
+    monkeypatch.setattr(lazy, "KEPT_BYTES", 4 * 3 * SIZE_PX[0] * SIZE_PX[1])
+    clip = shoot(tmp_path / name, 60, **options)
+    n = count_frames(clip)
+    assert n == 60
+    images = ClipFrames([(clip, i) for i in range(n)])
+    order = [*range(n), 59, 57, 30, 31, 29, 0, 58]
+    assert [number_of(images[i]) for i in order] == order
+    assert len(images._open._kept) <= 4
+
+
+def test_a_frame_over_the_limit_of_memory_is_still_given(tmp_path, monkeypatch):
+    monkeypatch.setattr(lazy, "KEPT_BYTES", 1)
+    clip = shoot(tmp_path / "film.mp4", 5)
+    images = ClipFrames([(clip, i) for i in range(5)])
+    assert [number_of(images[i]) for i in (0, 3, 3, 1, 4)] == [0, 3, 3, 1, 4]
+
+
+@pytest.mark.parametrize("spoilt", [0, 4, 9])
+def test_a_broken_frame_is_named_and_the_others_are_given(tmp_path, spoilt):
+    clip = shoot(tmp_path / "film.avi", 10, codec="mjpeg", spoil=[spoilt])
+    assert count_frames(clip) == 10
+    images = ClipFrames([(clip, i) for i in range(10)])
+    for i in [*range(10), spoilt, *reversed(range(10))]:
+        if i == spoilt:
+            with pytest.raises(FrameError, match=rf"film\.avi: frame {i} at .* cannot be decoded"):
+                images[i]
+        else:
+            assert number_of(images[i]) == i
+
+
+@pytest.mark.parametrize("content", [b"", b"no film at all"])
+def test_what_is_no_film_is_named(tmp_path, content):
+    (tmp_path / "film.mp4").write_bytes(content)
+    with pytest.raises(SourceError, match=r"film\.mp4 cannot be read as a film"):
+        count_frames(tmp_path / "film.mp4")
 
 
 @pytest.mark.parametrize("sizes", [[], [0], [3], [2, 0, 3], [0, 0, 1]])

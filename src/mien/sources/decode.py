@@ -1,6 +1,6 @@
 """Films as the decoder gives them: opening a container, turning its frames into upright RGB, counting them.
 
-The one place, with :mod:`mien.sources.lazy`, that knows FFmpeg and its errors.
+The one place, with :mod:`mien.sources.video`, that knows FFmpeg and its errors.
 """
 
 from __future__ import annotations
@@ -161,7 +161,28 @@ def decode(container: InputContainer, stream: VideoStream) -> Iterator[Counted]:
 
 def is_shown(packet: av.Packet[VideoStream]) -> bool:
     """Tell whether a packet holds a frame that is shown at a known time."""
-    if packet.pts is None or not packet.size or packet.is_discard:
+    return packet.pts is not None and _gives_frame(packet)
+
+
+def count_shown(container: InputContainer, stream: VideoStream, name: str) -> int:
+    """Count the frames that :func:`decode` gives from where the container stands, without decoding them.
+
+    Raises
+    ------
+    SourceError
+        If the container is damaged; `name` is what the message calls it.
+    """
+    import av
+
+    try:
+        return sum(map(_gives_frame, container.demux(stream)))
+    except (av.FFmpegError, OSError) as error:
+        raise SourceError(f"{name} cannot be read as a film to its end: {reason(error)}.") from error
+
+
+def _gives_frame(packet: av.Packet[VideoStream]) -> bool:
+    """Tell whether a packet holds a frame that is shown; what an edit list cuts away is not."""
+    if not packet.size or packet.is_discard:
         return False
     return packet.stream.codec_context.name != "vp8" or bool(bytes(packet)[0] & _VP8_SHOWN)
 

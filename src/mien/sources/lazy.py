@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import DatasetError, SourceError, bad_argument
+from mien.errors import DatasetError, FrameError, SourceError, bad_argument
+from mien.sources.decode import count_shown, opened, picture_stream
+from mien.sources.frame import Frame
 from mien.sources.images import read_image
 from mien.sources.labelled import Images
-
-if TYPE_CHECKING:
-    import av.container
+from mien.sources.video import VideoFile
 
 Picture = NDArray[np.uint8]
+
+KEPT_BYTES = 2**27
+"""How much of a film is kept in memory, for frames that are asked for again; at least one frame."""
 
 
 class BoxedPaths(Sequence[Picture]):
@@ -67,7 +68,7 @@ class BoxedPaths(Sequence[Picture]):
 
 
 class ClipFrames(Sequence[Picture]):
-    """The frames of clips, in films or in files of their own; the film last asked for is kept in memory.
+    """The frames of clips, in films or in files of their own; the film last asked for stays open.
 
     Parameters
     ----------
@@ -77,20 +78,84 @@ class ClipFrames(Sequence[Picture]):
 
     def __init__(self, frames: list[tuple[Path, int | None]]) -> None:
         self._frames = frames
-        self._open: tuple[Path, list[Picture]] | None = None
+        self._open: _OpenFilm | None = None
 
     def __len__(self) -> int:
         return len(self._frames)
 
     def __getitem__(self, index):  # type: ignore[no-untyped-def]  # as above
-        film, number = self._frames[index]
+        file, number = self._frames[index]
         if number is None:
-            return read_image(film)
-        if self._open is None or self._open[0] != film:
-            self._open = (film, _decode(film))
-        if number >= len(self._open[1]):
-            raise SourceError(f"{film} has {len(self._open[1])} frames that can be read, not {number + 1}.")
-        return self._open[1][number].copy()
+            return read_image(file)
+        if self._open is None or self._open.path != file:
+            self._open = None  # its frames make room before the next film's come
+            self._open = _OpenFilm(file)
+        return self._open.frame(number).copy()
+
+
+class _OpenFilm:
+    """A film whose frames are asked for by number, mostly in order.
+
+    Parameters
+    ----------
+    path : path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._film = VideoFile(path, on_error=self._miss)
+        self._running = iter(self._film)
+        self._next = 0
+        self._times_s: dict[int, float] = {}
+        self._kept: dict[int, Picture] = {}
+        self._broken: dict[int, FrameError] = {}
+
+    def frame(self, number: int) -> Picture:
+        """Return a frame, upright RGB.
+
+        Raises
+        ------
+        FrameError
+            If it cannot be decoded.
+        SourceError
+            If the film ends before it.
+        """
+        if number not in self._kept and number not in self._broken:
+            self._read_to(number)
+        if number in self._broken:
+            raise self._broken[number]
+        if number not in self._kept:
+            raise SourceError(f"{self.path} has {self._next} frames that can be read, not {number + 1}.")
+        return self._kept[number]
+
+    def _read_to(self, number: int) -> None:
+        if number < self._next:
+            self._go_back(number)
+        for frame in self._running:
+            self._keep(frame)
+            if frame.index >= number:
+                return
+
+    def _go_back(self, number: int) -> None:
+        time_s, end_s = self._times_s[number], self._film.duration_s
+        if end_s is None or time_s < end_s:
+            self._film.start_at(time_s, index=number)
+        else:  # the container states too short a film
+            self._film.start_at(0.0)
+        self._running = iter(self._film)
+        self._kept.clear()
+
+    def _keep(self, frame: Frame) -> None:
+        self._times_s[frame.index] = frame.time_s or 0.0
+        self._next = frame.index + 1
+        self._kept[frame.index] = frame.image
+        while len(self._kept) > 1 and sum(image.nbytes for image in self._kept.values()) > KEPT_BYTES:
+            del self._kept[next(iter(self._kept))]
+
+    def _miss(self, error: SourceError) -> None:
+        if isinstance(error, FrameError):
+            self._broken[error.index] = error
+            self._next = error.index + 1
 
 
 class JoinedImages(Sequence[Picture]):
@@ -110,31 +175,12 @@ class JoinedImages(Sequence[Picture]):
 
 
 def count_frames(film: Path) -> int:
-    """Return how many frames a film has, without decoding them.
+    """Return how many frames a film shows, without decoding them.
 
     Raises
     ------
     SourceError
         If it cannot be read as a film.
     """
-    with _opened(film) as container:
-        return sum(packet.size > 0 for packet in container.demux(container.streams.video[0]))
-
-
-def _decode(film: Path) -> list[Picture]:
-    with _opened(film) as container:
-        decoded = container.decode(container.streams.video[0])
-        return [frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False) for frame in decoded]
-
-
-@contextmanager
-def _opened(film: Path) -> Iterator[av.container.InputContainer]:
-    import av
-
-    try:
-        with av.open(str(film)) as container:
-            if not container.streams.video:
-                raise SourceError(f"{film} cannot be read as a film: it has no pictures, only sound.")
-            yield container
-    except (av.FFmpegError, OSError) as error:
-        raise SourceError(f"{film} cannot be read as a film: {error}.") from error
+    with opened(str(film)) as container:
+        return count_shown(container, picture_stream(container, str(film)), str(film))

@@ -16,6 +16,7 @@ from mien.sources.sequences import (
     read_clips,
     read_oulu,
 )
+from mien.sources.video import VIDEO_SUFFIXES
 
 
 def named(corpus):
@@ -122,6 +123,20 @@ def test_clips(paint, tmp_path):
     assert set(corpus.sequence) == {"calm/one", "calm/two", "Surprised/one"} and is_clips(tmp_path / "own")
     assert sorted(corpus.position.tolist()) == [0, 0, 0, 1, 1, 2]
     assert read_clips(tmp_path / "own", labels="ferplus8").labels == FERPLUS8
+
+
+@pytest.mark.parametrize("suffix", VIDEO_SUFFIXES)
+def test_clips_are_films_of_any_kind(film, tmp_path, suffix):
+    (tmp_path / "own/happy").mkdir(parents=True)
+    film("film.avi", [30]).rename(tmp_path / f"own/happy/y{suffix}")
+    film("own/sad/x.avi", [50])
+    corpus = read_clips(tmp_path / "own")
+    assert set(corpus.sequence) == {f"happy/y{suffix}", "sad/x.avi"}
+
+
+def test_a_folder_of_frames_named_like_a_film_is_one_clip(paint, tmp_path):
+    paint("own/happy/000123.avi/0.png")
+    assert len(read_clips(tmp_path / "own")) == 1
 
 
 @pytest.mark.parametrize(

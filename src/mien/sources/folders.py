@@ -12,11 +12,9 @@ from mien.labels import EKMAN7, EMOTIONS, FERPLUS8, LabelSet, canonical_name, ge
 from mien.sources.labelled import LabelledImages
 from mien.sources.rows import Row, folders_in, gather, pictures_in, wrong_layout
 from mien.sources.tables import existing
+from mien.sources.video import VIDEO_SUFFIXES
 
 SFEW_LAYOUT = "Train and Val, holding folders named after emotions (Angry, Disgust, ...)"
-
-FILM_SUFFIXES = (".avi", ".mp4", ".mov", ".mkv", ".webm")
-"""What the names of films end in."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +130,9 @@ def is_class_name(name: str) -> bool:
 
 def clips_in(folder: Path) -> list[Path]:
     """Return the clips of a folder: films, and folders that hold pictures."""
-    films = [p for p in folder.iterdir() if p.suffix.lower() in FILM_SUFFIXES and p.name[0] != "."]
-    return sorted([*films, *(inner for inner in folders_in(folder) if pictures_in(inner))])
+    films = [p for p in folder.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES and p.name[0] != "."]
+    frames = [inner for inner in folders_in(folder) if pictures_in(inner)]
+    return sorted([*filter(Path.is_file, films), *frames])
 
 
 def choose_labels(root: Path, rows: Iterable[Row], key: str | None) -> LabelSet:

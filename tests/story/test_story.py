@@ -80,6 +80,38 @@ def test_a_cue_of_time_that_stays_comes_once():
     assert cues(decisions) == [(0.0, "story"), (2.0, "tick")]
 
 
+def test_an_absence_is_told_once_also_when_another_person_ends_it():
+    story = Story([rule("no face for 5 s", cue="empty", stay=True)])
+    decisions = play(story, (2, CALM), (12.5,), (4, (2, {})), (6,))
+    assert [cue for _, cue in cues(decisions)] == ["story", "empty", "empty"]
+    assert decisions[2].time_s > 18.5 + 4
+
+
+def test_a_rule_on_emotions_and_a_face_applies_to_each_person_anew():
+    rules = [
+        rule("fear over 0.4 for 1 s and face for 1 s", cue="fear", stay=True),
+        rule("face for 1 s", cue="face", stay=True),
+        rule(after_s=2, cue="tick", stay=True),
+    ]
+    decisions = play(Story(rules), (3, AFRAID), (4, (2, {"fear": 0.7})))
+    assert [d.cue for d in decisions] == ["story", "fear", "face", "tick", "fear"]
+
+
+@pytest.mark.parametrize("condition", ["no face for 1 s", "no face"])
+def test_nobody_is_there_only_when_there_is_no_face_at_all(condition):
+    near, far = (1, {}, 200), (2, {}, 80)
+    story = Story([rule(condition, cue="empty", stay=True)])
+    assert cues(play(story, (3, near, far), (6, far))) == [(0.0, "story")]
+    assert [d.cue for d in play(story, (3,), start_s=9)] == ["empty"]
+
+
+def test_a_face_is_there_while_the_salient_one_is_waited_for():
+    decisions = play(
+        Story([rule("face for 4 s", cue="full")]), (3.5, (1, {}, 200), (2, {}, 80)), (1, (2, {}))
+    )
+    assert [(d.cue, d.track, d.reason) for d in decisions[1:]] == [("full", None, "there was a face for 4 s")]
+
+
 BRANCHING = [
     Scene("wait", (rule("face for 1 s", to="street"),)),
     Scene(
@@ -122,6 +154,42 @@ def test_each_face_goes_its_own_way():
     decisions = play(story, (2, one, other), (2, one, (2, {"happiness": 0.8})))
     assert [(d.cue, d.track) for d in decisions] == [("story", 1), ("story", 2), ("smiled", 1), ("smiled", 2)]
     play(story, (120,), start_s=10)
+    assert story.progress() == {"ways": []}
+
+
+def test_decisions_of_each_face_say_whose_they_are():
+    rules = [
+        rule("face for 1 s", cue="came", stay=True),
+        rule("no face for 5 s", cue="left", stay=True),
+        rule(after_s=10, cue="late", stay=True),
+    ]
+    decisions = play(Story(rules, face="each"), (2, CALM, (2, {})), (9, (2, {})))
+    ones = [(d.cue, d.track, d.reason) for d in decisions if d.track == 1]
+    assert ones == [
+        ("story", 1, "the story begins for face 1"),
+        ("came", 1, "face 1 was there for 1 s"),
+        ("left", 1, "face 1 was not there for 5 s"),
+        ("late", 1, "10.0 s of the scene 'story' have passed for face 1"),
+    ]
+    assert [(d.cue, d.track) for d in decisions if d.track != 1] == [("story", 2), ("came", 2), ("late", 2)]
+
+
+@pytest.mark.parametrize(
+    ("scenes", "time_s"),
+    [
+        ([rule("no face for 40 s", cue="late")], 40),
+        ([rule("face for 20 s", cue="x"), rule(after_s=60, cue="late")], 60),
+        ([Scene("a", (rule("no face for 9 s", to="b"),)), Scene("b", (rule(after_s=60, cue="late"),))], 70),
+        ([Scene("a", (rule("no face for 2 s", cue="late"),), at_least_s=50)], 50),
+    ],
+)
+@pytest.mark.parametrize("rate_hz", [7.3, 25])
+def test_who_left_is_remembered_for_as_long_as_the_rules_need(scenes, time_s, rate_hz):
+    story = Story(scenes, face="each")
+    decisions = play(story, (0.2, CALM), (time_s + 1,), rate_hz=rate_hz)
+    assert [(d.cue, d.track) for d in decisions][-1] == ("late", 1)
+    assert decisions[-1].time_s == pytest.approx(time_s, abs=5.5)
+    play(story, (60,), start_s=time_s + 1)
     assert story.progress() == {"ways": []}
 
 

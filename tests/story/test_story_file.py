@@ -95,6 +95,9 @@ def test_rules_alone_and_own_emotions(write):
         ("after_s = 20", "after = 20", 17, "'after' is not a known key of a rule. Did you mean 'after_s'"),
         ("after_s = 20", "after_s = true", 17, "'after_s' must be a number; given True"),
         ("after_s = 20", "after_s = nan", 16, "positive number of seconds"),
+        ("after_s = 20", "after_s = " + "9" * 400, 17, "'after_s' is too large a number"),
+        ("after_s = 20", "after_s = -" + "9" * 400, 17, "'after_s' is too large a number"),
+        ('cue = "C"', "cue = 0x" + "f" * 9000, 18, "'cue' is too large a number"),
         ("  after_s = 20\n", "", 16, "needs a condition"),
         ('name = "chaos"', 'name = "street"', 22, "two scenes named 'street'"),
         ('name = "chaos"\n', "", 21, "a scene needs a 'name'"),
@@ -116,6 +119,7 @@ def test_mistakes_are_named_by_line(write, old, new, line, complaint):
     [
         ("title = \n", "is no TOML: Invalid value"),
         (b"\xff\xfe", "UTF-8"),
+        ("baseline_s = " + "9" * 9000, "is no story: a number in it has too many digits"),
         ("", "this one has neither"),
         (GOOD + '[[rule]]\ncue = "x"\nafter_s = 1\n', "this one has both"),
         ("scene = [1]\n", r"line 1: a scene must be a table"),

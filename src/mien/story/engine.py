@@ -19,7 +19,8 @@ FACES = ("salient", "each")
 """Whose face decides: the largest, with which the story stays; or each, on its own way through the story."""
 
 FORGET_S = 30.0
-"""The way of a face that was not seen for so long is forgotten (in stories for each face)."""
+"""In stories for each face, the way of one not seen for so long is forgotten; later where the longest
+rules of all scenes, one after another, take longer."""
 
 
 @dataclass(frozen=True)
@@ -28,19 +29,21 @@ class _Look:
 
     time_s: float
     step_s: float
+    present: bool
     track: int | None
     values: dict[str, float] | None
 
     def value(self, clause: Clause) -> float | None:
         if clause.is_presence:
-            return float((self.track is not None) == (clause.what == (FACE,)))
+            return float(self.present == (clause.what == (FACE,)))
         return None if self.values is None else sum(self.values[name] for name in clause.what)
 
 
 class _Way:
-    """One way through the scenes: where it stands, and what was shown since."""
+    """One way through the scenes, of the face `key` or the salient one: where it stands, what was shown."""
 
-    def __init__(self, scene: Scene, time_s: float, relative: bool) -> None:
+    def __init__(self, key: int | None, scene: Scene, time_s: float, relative: bool) -> None:
+        self.key = key
         self.relative = relative
         self.track: int | None = None
         self.seen_s = time_s
@@ -61,14 +64,15 @@ class _Way:
         self.fired = [False] * len(self.scene.rules)
 
     def _another(self, time_s: float) -> None:
-        """Begin to watch another person: what the last one showed does not count."""
+        """Begin to watch another person: what the last one showed does not count, only presence does."""
         fired = self.fired
         kept = [[w if w.clause.is_presence else None for w in row] for row in self.windows]
         self._open(time_s)
         for row, old in zip(self.windows, kept, strict=True):
             row[:] = [o or w for w, o in zip(row, old, strict=True)]
-        timed = [r.condition is None for r in self.scene.rules]
-        self.fired = [f and only for f, only in zip(fired, timed, strict=True)]
+        self.fired = [
+            f and all(w.clause.is_presence for w in row) for f, row in zip(fired, self.windows, strict=True)
+        ]
 
     def look(self, look: _Look) -> tuple[Rule, str] | None:
         """Take one frame; return the rule that applies, and why."""
@@ -95,9 +99,7 @@ class _Way:
         for window in row:
             clause, mean = window.clause, window.mean or 0.0
             if clause.is_presence:
-                parts.append(
-                    f"there was {'a' if clause.what == (FACE,) else 'no'} face for {clause.seconds:g} s"
-                )
+                parts.append(f"{self._presence(clause.what == (FACE,))} for {clause.seconds:g} s")
                 continue
             rest = " relative to its rest" if self.relative else ""
             side = "over" if clause.over else "under"
@@ -106,8 +108,14 @@ class _Way:
                 f"{clause.seconds:g} s{rest}, {side} {clause.level:g}"
             )
         if one.after_s or not parts:
-            parts.append(f"{passed:.1f} s of the scene {self.scene.name!r} have passed")
+            whose = "" if self.key is None else f" for face {self.key}"
+            parts.append(f"{passed:.1f} s of the scene {self.scene.name!r} have passed{whose}")
         return " and ".join(parts)
+
+    def _presence(self, there: bool) -> str:
+        if self.key is None:
+            return f"there was {'a' if there else 'no'} face"
+        return f"face {self.key} was {'' if there else 'not '}there"
 
     def progress(self, now_s: float) -> list[dict[str, Any]]:
         passed = now_s - self.since_s
@@ -178,6 +186,7 @@ class Story:
         self.face = face
         self.baseline_s = baseline_s
         self.scenes = _by_name(scenes)
+        self._forget_s = max(FORGET_S, sum(map(_longest_s, self.scenes.values())))
         self.start = next(iter(self.scenes)) if start is None else start
         if self.start not in self.scenes:
             raise StoryError(f"start: {unknown_name('scene', self.start, self.scenes)}")
@@ -292,7 +301,10 @@ class Story:
             for i, track in enumerate(readings.faces.track_id.tolist())
         }
         looks = self._looks(readings, seen, step)
-        return [decision for key, look in looks.items() for decision in self._follow(key, look)]
+        decisions = [decision for key, look in looks.items() for decision in self._follow(key, look)]
+        if self.face == "each":
+            self._ways = {k: way for k, way in self._ways.items() if now - way.seen_s <= self._forget_s}
+        return decisions
 
     def _looks(
         self, readings: Readings, seen: dict[int, list[float] | None], step: float
@@ -300,24 +312,23 @@ class Story:
         """Return what this frame says to each way through the story."""
         now = readings.time_s or 0.0
 
-        def look(track: int | None) -> _Look:
+        def look(track: int | None, present: bool) -> _Look:
             values = None if track is None else seen[track]
             named = None if values is None else dict(zip(readings.labels, values, strict=True))
-            return _Look(now, step, track, named)
+            return _Look(now, step, present, track, named)
 
         if self.face == "salient":
             chosen = self._salience.choose(readings)
-            return {None: look(None if chosen is None else int(readings.faces.track_id[chosen]))}
-        for key in [k for k, way in self._ways.items() if now - way.seen_s > FORGET_S]:
-            del self._ways[key]
-        away = {key: look(None) for key in self._ways if key not in seen}
-        return {**away, **{track: look(track) for track in seen}}
+            track = None if chosen is None else int(readings.faces.track_id[chosen])
+            return {None: look(track, present=bool(seen))}
+        away = {key: look(None, present=False) for key in self._ways if key not in seen}
+        return {**away, **{track: look(track, present=True) for track in seen}}
 
     def _follow(self, key: int | None, look: _Look) -> list[Decision]:
         way = self._ways.get(key)
         if way is None:
             first = self.scenes[self.start]
-            self._ways[key] = way = _Way(first, look.time_s, self.baseline_s > 0)
+            self._ways[key] = way = _Way(key, first, look.time_s, self.baseline_s > 0)
             way.look(look)
             reason = "the story begins" if key is None else f"the story begins for face {key}"
             return [Decision(look.time_s, first.entry_cue, key, reason, "", first.name, first.clip, way.over)]
@@ -334,8 +345,17 @@ class Story:
         cue = one.cue if one.cue is not None else after.entry_cue if after else ""
         clip = after.clip if after else None
         clauses = one.condition.clauses if one.condition else ()
-        track = look.track if all(clause.is_presence for clause in clauses) else way.track
+        salient = look.track if all(clause.is_presence for clause in clauses) else way.track
+        track = salient if key is None else key
         return [Decision(look.time_s, cue, track, reason, left, one.to, clip, way.over)]
+
+
+def _longest_s(scene: Scene) -> float:
+    """Return how long the longest rule of a scene takes from its beginning, 0 without rules."""
+    if not scene.rules:
+        return 0.0
+    windows = [clause.seconds for one in scene.rules if one.condition for clause in one.condition.clauses]
+    return max(scene.at_least_s, *(one.after_s for one in scene.rules), *windows)
 
 
 def _by_name(scenes: Sequence[Scene] | Sequence[Rule]) -> dict[str, Scene]:

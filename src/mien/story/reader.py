@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -78,6 +79,8 @@ class _Reader:
             raise StoryError(f"{path} is no story: a TOML file is UTF-8 text.") from error
         except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise StoryError(f"{path} is no TOML: {error}.") from error
+        except ValueError as error:  # Python's limit on the digits of a whole number
+            raise StoryError(f"{path} is no story: a number in it has too many digits.") from error
         self.lines = _lines(text)
 
     def story(self, baseline_s: float | None) -> Story:
@@ -172,6 +175,8 @@ class _Reader:
             if key not in keys:
                 raise self._wrong((*place, key), str(unknown_name(f"key of a {what}", key, keys)))
             kind = keys[key]
+            if isinstance(value, int) and abs(value) > sys.float_info.max:
+                raise self._wrong((*place, key), f"{key!r} is too large a number.")
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not (number if kind is float else isinstance(value, kind)):
                 how = f"a list of tables, written [[{key}]]" if key in ("rule", "scene") else _WORDS[kind]

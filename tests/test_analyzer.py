@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 import mien
+import mien.analyzer
 from mien.analyzer import Analyzer
 from mien.errors import ArgumentError, SourceNotFoundError, UnknownNameError
 from mien.labels import EKMAN7, FERPLUS8
@@ -158,3 +159,22 @@ def test_coloured_light_does_not_matter(hopper):
     plain, lit = mien.analyze(image).faces[0], mien.analyze(red.astype(np.uint8)).faces[0]
     np.testing.assert_allclose(lit.box_xyxy, plain.box_xyxy, atol=8)
     np.testing.assert_allclose(lit.landmarks_xy, plain.landmarks_xy, atol=8)
+
+
+def test_models_are_kept_for_the_next_call_with_the_same_options(monkeypatch):
+    made = []
+
+    class Counting(Analyzer):
+        def __init__(self, **options):
+            made.append(options)
+            super().__init__(detector=FixedDetector(make_faces(1)), **options)
+
+    monkeypatch.setattr(mien.analyzer, "Analyzer", Counting)
+    mien.analyzer._kept_analyzer.cache_clear()
+    for emotions in (["anger", "fear"], ("anger", "fear"), np.array(["anger", "fear"])):
+        assert len(mien.analyze(PICTURE, emotions=emotions)) == 1
+    for expect in ({"neutral": 0.2, "fear": 0.3}, {"fear": 0.3, "neutral": 0.2}):
+        mien.analyze(PICTURE, expect=expect)
+    mien.analyze(PICTURE, expect={"neutral": 0.3, "fear": 0.2})
+    assert len(made) == 3
+    mien.analyzer._kept_analyzer.cache_clear()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Hashable, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -237,13 +238,33 @@ def analyze(picture: Any, **options: Any) -> Readings:
     >>> analyze(np.zeros((60, 80, 3), np.uint8)).emotion
     []
     """
-    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
-    return _kept_analyzer(**plain).analyze(picture)
+    wanted = _Options(_frozen(options), options)
+    try:
+        hash(wanted)
+    except TypeError:  # an option of the user's own making that cannot be told from others
+        return Analyzer(**options).analyze(picture)
+    return _kept_analyzer(wanted).analyze(picture)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """Options that are equal where all values are."""
+
+    frozen: Hashable
+    given: dict[str, Any] = field(compare=False)
+
+
+def _frozen(value: Any) -> Any:
+    """Return what equals another value's where both mean the same."""
+    if isinstance(value, Mapping):
+        return tuple((name, _frozen(value[name])) for name in sorted(value))
+    value = value.tolist() if hasattr(value, "tolist") else value
+    return tuple(value) if isinstance(value, (list, tuple)) else value
 
 
 @lru_cache(maxsize=4)
-def _kept_analyzer(**options: Any) -> Analyzer:
-    return Analyzer(**options)
+def _kept_analyzer(options: _Options) -> Analyzer:
+    return Analyzer(**options.given)
 
 
 def _only_frame(picture: Any) -> Frame:

@@ -313,6 +313,21 @@ def find_model(name_or_file: str | Path, task: str) -> tuple[ModelCard, Path]:
     return card, file
 
 
+def find_base(card: ModelCard, path: Path) -> str | Path:
+    """Return the model that another one is built on, for :func:`find_model`: a name, or a file beside it.
+
+    Parameters
+    ----------
+    card : ModelCard
+        With a base.
+    path : Path
+        The file of weights beside which it lies.
+    """
+    return (
+        path.with_name(card.base) if card.base.endswith(tuple(f".{kind}" for kind in FORMATS)) else card.base
+    )
+
+
 def register_model(folder_or_toml: str | Path) -> list[ModelCard]:
     """Make models known by name until the program ends.
 

@@ -101,6 +101,23 @@ def test_pictures_of_the_same_name_do_not_overwrite_each_other(run, tmp_path):
     assert sorted(p.name for p in (tmp_path / "drawn").iterdir()) == ["x-2.jpg", "x.jpg"]
 
 
+def test_a_number_that_is_made_up_is_not_another_picture_s_name(run, tmp_path):
+    for name in ("a/x-2.png", "a/x.png", "b/x.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / name)
+    run("analyze", tmp_path / "a", tmp_path / "b", "--annotate", tmp_path / "drawn")
+    assert sorted(p.name for p in (tmp_path / "drawn").iterdir()) == ["x-2.jpg", "x-3.jpg", "x.jpg"]
+
+
+def test_a_name_that_begins_like_a_home_folder_is_a_file(run, good, monkeypatch):
+    monkeypatch.chdir(good)
+    (good / "a portrait.jpg").rename(good / "~nobody is called so.jpg")
+    result = run("analyze", "~nobody is called so.jpg", "~not here.jpg")
+    assert result.code == 1
+    assert "happiness" in result.out
+    assert "~not here.jpg does not exist" in result.err
+
+
 @pytest.mark.parametrize(
     ("source", "target"),
     [
@@ -150,6 +167,8 @@ def test_min_face(run, good, tmp_path):
         (["ALBUM", "--model", "resnet.ferpluss"], "Did you mean 'resnet.ferplus'", 1),
         (["ALBUM", "--model", "ALBUM/c text.jpg"], "c text.jpg", 1),
         (["ALBUM", "--detector", "nothing.onnx"], "nothing.onnx", 1),
+        (["ALBUM", "--columns", "fexx"], "Did you mean 'fex'", 1),
+        (["ALBUM", "--columns", "fex"], "needs --out", 2),
         (["ALBUM", "--unsure", "7"], "--unsure", 2),
         ([], "Missing argument", 2),
         (["ALBUM", "--no-such-option"], "No such option", 2),

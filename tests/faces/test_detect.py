@@ -1,10 +1,13 @@
 """Decoding, suppression and scales of detectors, against networks whose answers are known."""
 
+import shutil
+
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from mien.catalog import find_model
 from mien.errors import ArgumentError, ModelError
 from mien.faces.detect import (
     STRIDES,
@@ -72,6 +75,24 @@ def test_decoding_of_yunet_counts_from_the_corner_of_a_place():
     faces = PointDetector(Answers("yunet"), "x", 0.5).detect(np.repeat(picture_with_dot()[..., None], 3, 2))
     np.testing.assert_allclose(faces.box_xyxy[0], [64 - 16, 32 - 24, 64 + 16, 32 + 24], atol=1e-4)
     np.testing.assert_allclose(faces.landmarks_xy[0, 0], (64, 32 + 1.6), atol=1e-4)
+
+
+def test_a_threshold_of_nothing_is_not_the_card_s():
+    with pytest.raises(ArgumentError, match="score_threshold"):
+        load_detector(score_threshold=0.0)
+
+
+def test_the_network_of_landmarks_may_lie_beside_the_detector(tmp_path):
+    shipped = find_model("facepoint.scenes", "detection")[1].parent
+    for one in shipped.glob("points70.faces.*"):
+        shutil.copy(one, tmp_path)
+    shutil.copy(shipped / "facepoint.scenes.onnx", tmp_path)
+    text = (shipped / "facepoint.scenes.toml").read_text()
+    own = text.replace('base = "points70.faces"', 'base = "points70.faces.onnx"')
+    assert own != text
+    (tmp_path / "facepoint.scenes.toml").write_text(own)
+    detector = load_detector(tmp_path / "facepoint.scenes.onnx")
+    assert detector.landmarks is not None and detector.landmarks.session.path.parent == tmp_path
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (7, 300), (33, 31), (64, 64)])

@@ -81,6 +81,12 @@ def test_the_home_folder_may_be_abbreviated(album: Path, monkeypatch: pytest.Mon
     assert names(open_source("~/face*.png"), album) == ["face10.png"]
 
 
+def test_a_file_s_content_may_be_a_memoryview(album: Path) -> None:
+    content = (album / "face10.png").read_bytes()
+    shapes = [[f.image.shape for f in open_source(kind(content))] for kind in (bytes, memoryview)]
+    assert shapes[0] == shapes[1] and len(shapes[0]) == 1
+
+
 @pytest.mark.parametrize("spec", [None, 3, "", {"a": 1}, object(), np.zeros((2, 2, 7), np.uint8), [None]])
 def test_what_cannot_be_opened_is_an_argument_error(spec: object) -> None:
     with pytest.raises(ArgumentError):

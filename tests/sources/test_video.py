@@ -18,7 +18,7 @@ from mien.errors import ArgumentError, FrameError, ImageError, SourceError, Sour
 from mien.sources import Frame, Source, find_film, open_source
 from mien.sources.images import ImageFiles
 from mien.sources.lazy import count_frames
-from mien.sources.video import VideoFile
+from mien.sources.video import VideoFile, _end
 
 
 @pytest.fixture(scope="module")
@@ -362,3 +362,24 @@ def test_a_film_read_again_and_again_leaves_no_frames_to_the_garbage_collector(t
     finally:
         gc.enable()
     assert not left
+
+
+def test_a_reading_ends_though_another_thread_is_about_to_take_a_frame():
+    inside, go_on = threading.Event(), threading.Event()
+
+    def frames():
+        inside.set()
+        go_on.wait(10)
+        yield from range(100)
+
+    running = frames()
+    reader = threading.Thread(target=next, args=(running,))
+    reader.start()
+    inside.wait(10)
+    ending = threading.Thread(target=_end, args=(running,))
+    ending.start()
+    go_on.set()
+    for thread in (reader, ending):
+        thread.join(10)
+        assert not thread.is_alive()
+    assert next(running, "over") == "over"

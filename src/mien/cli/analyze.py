@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,8 +69,11 @@ def analyze(
     reported, the others are finished, and the exit code is 1. In a film faces have tracks and values
     smoothed over time; a frame that cannot be decoded is reported and passed over.
     """
+    from mien.outputs.community import get_layout
     from mien.sources import find_film
 
+    if get_layout(columns).name != "mien" and out is None:
+        raise typer.BadParameter("names the columns of a table: it needs --out.", param_hint="--columns")
     wanted = FilmOptions(out, annotate, plot, every, fps, start, end, columns, resume, as_json)
     film = find_film(source)
     if film is None:
@@ -182,10 +186,12 @@ def _drawer(target: Path, sources: Sequence[str]) -> Callable[[Any, Readings], N
 
 def _unused_names() -> Callable[[str], str]:
     """Return a function that numbers names it has given before: two folders may hold the same file name."""
-    given: dict[str, int] = {}
+    given: set[str] = set()
 
     def name(stem: str) -> str:
-        given[stem] = given.get(stem, 0) + 1
-        return stem if given[stem] == 1 else f"{stem}-{given[stem]}"
+        numbered = (f"{stem}-{number}" for number in count(2))
+        chosen = next(one for one in chain([stem], numbered) if one.lower() not in given)
+        given.add(chosen.lower())  # names that differ in their case alone are one file on some disks
+        return chosen
 
     return name

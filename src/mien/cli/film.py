@@ -116,7 +116,8 @@ def analyze_film(path: Path, analyzer: Analyzer, options: FilmOptions) -> None:
         _read(film, analyzer, options, tally)
     except KeyboardInterrupt:
         if options.out is not None:
-            typer.echo("mien: interrupted; the same command with --resume goes on from here.", err=True)
+            without = "" if options.annotate is None else " and without --annotate"
+            typer.echo(f"mien: interrupted; the same command with --resume{without} goes on.", err=True)
         raise
     tally.end()
     if options.plot is not None and options.out is not None and tally.frames:
@@ -200,8 +201,8 @@ def _fingerprint(film: VideoFile, analyzer: Analyzer, options: FilmOptions) -> d
 
 
 def _signature(part: Any) -> str:
-    card = getattr(part, "card", None)
-    return f"{part.name} {getattr(card, 'sha256', '')[:16]}".strip()
+    sha256 = getattr(getattr(part, "card", part), "sha256", "")
+    return f"{part.name} {sha256[:16]}".strip()
 
 
 def _state(frame: Frame, watcher: Watcher, tally: Tally) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def models(
     ] = None,
 ) -> None:
     """List the models: licence, training data, size, accuracy with N and interval; or print one card."""
-    from mien.catalog import list_models, load_card
+    from mien.catalog import FORMATS, list_models, load_card
 
     if name is None:
         headings = (
@@ -42,7 +42,7 @@ def models(
         )
         return
     cards = {card.name: card for card in list_models()}
-    if name.endswith(".onnx"):
+    if name.endswith((".toml", *(f".{kind}" for kind in FORMATS))):
         _print_card(load_card(Path(name).with_suffix(".toml")))
     elif name in cards:
         _print_card(cards[name])

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.catalog import file_sha256, find_model
+from mien.catalog import file_sha256, find_base, find_model
 from mien.errors import ModelError, bad_argument
 from mien.faces.faces import Faces, overlap
 from mien.faces.landmarks import LandmarkModel, load_landmarks
@@ -166,10 +166,12 @@ def load_detector(
     """
     file = Path(name_or_file)
     if file.suffix == ".onnx" and not file.with_suffix(".toml").exists():
-        return PointDetector(Session(file, threads=threads), file.stem, score_threshold or 0.6)
+        return PointDetector(
+            Session(file, threads=threads), file.stem, 0.6 if score_threshold is None else score_threshold
+        )
     card, path = find_model(name_or_file, task="detection")
-    landmarks = load_landmarks(card.base, threads=threads) if card.base else None
-    threshold = score_threshold or card.score_threshold
+    landmarks = load_landmarks(find_base(card, path), threads=threads) if card.base else None
+    threshold = card.score_threshold if score_threshold is None else score_threshold
     return PointDetector(Session(path, threads=threads), card.name, threshold, landmarks)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.catalog import FORMATS, ModelCard, find_model
+from mien.catalog import ModelCard, find_base, find_model
 from mien.errors import MienError, ModelError, require
 from mien.faces.align import CropSpec
 from mien.labels import LabelSet
@@ -242,9 +242,8 @@ def _set_base(pipeline: Any, card: ModelCard, path: Path, threads: int | None) -
         raise ModelError(f"{path}: its features need {need}; the card's base is {card.base!r}.")
     if not task:
         return
-    beside = path.with_name(card.base)
-    is_file = card.base.endswith(tuple(f".{kind}" for kind in FORMATS))
-    base, _ = find_model(beside if is_file else card.base, task)
+    wanted = find_base(card, path)
+    base, _ = find_model(wanted, task)
     same = ("template", "margin") if task == "landmarks" else ("template", "margin", "size_px", "colour")
     for field in same:
         if getattr(base, field) != getattr(card, field):
@@ -252,5 +251,5 @@ def _set_base(pipeline: Any, card: ModelCard, path: Path, threads: int | None) -
                 f"{path}: the card says {field} = {getattr(card, field)!r}, but its base {base.name!r} needs "
                 f"{getattr(base, field)!r}."
             )
-    pipeline.set_params(features__model=str(beside) if is_file else card.base, features__threads=threads)
+    pipeline.set_params(features__model=str(wanted), features__threads=threads)
     pipeline["features"].network()

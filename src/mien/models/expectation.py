@@ -77,6 +77,8 @@ def _pairs(text: str) -> dict[str, float]:
     shares = {}
     for pair in text.split(","):
         name, _, share = pair.partition("=")
+        if name in shares:
+            raise bad_argument("expect", allowed="each emotion once", given=text)
         try:
             shares[name] = float(share)
         except ValueError:

@@ -12,13 +12,16 @@ import numpy as np
 
 from mien.errors import SourceError, bad_argument
 from mien.sources.frame import Frame, Source
-from mien.sources.images import IMAGE_SUFFIXES, ImageFiles, natural_key, not_found
+from mien.sources.images import IMAGE_SUFFIXES, ImageFiles, named_path, natural_key, not_found
 from mien.sources.pixels import MAX_PIXELS, check_array, is_pil_image
 from mien.sources.video import VideoFile, is_film
 
 __all__ = ["Frame", "Source", "find_film", "open_source"]
 
 ErrorHandler = Callable[[SourceError], None]
+
+BYTES = (bytes, bytearray, memoryview)
+"""What holds the content of a file."""
 
 
 def open_source(spec: Any, *, on_error: ErrorHandler | None = None, max_pixels: float = MAX_PIXELS) -> Source:
@@ -60,7 +63,7 @@ def open_source(spec: Any, *, on_error: ErrorHandler | None = None, max_pixels: 
     ...     [frame.size_px for frame in frames]
     [(6, 4)]
     """
-    if isinstance(spec, Source) and not hasattr(spec, "read"):
+    if isinstance(spec, Source) and not hasattr(spec, "read") and not isinstance(spec, BYTES):
         return spec
     specs = list(spec) if isinstance(spec, (list, tuple)) else [spec]
     film = find_film(specs)
@@ -104,7 +107,7 @@ def _films(spec: object) -> list[Path]:
     """Return the films among the files that one element of a spec names; folders are for pictures."""
     if not isinstance(spec, (str, os.PathLike)) or not str(spec):
         return []
-    path = Path(spec).expanduser()
+    path = named_path(spec)
     try:
         if path.exists() or not glob.has_magic(str(path)):
             return [path] if is_film(path) else []
@@ -120,10 +123,10 @@ def _expand(spec: object, on_error: ErrorHandler | None) -> list[object]:
     if isinstance(spec, np.ndarray):
         check_array(spec)
         return [spec]
-    if isinstance(spec, (bytes, bytearray, memoryview)) or is_pil_image(spec):
+    if isinstance(spec, BYTES) or is_pil_image(spec):
         return [spec]
     if isinstance(spec, (str, os.PathLike)) and str(spec):
-        return list(_expand_path(Path(spec).expanduser(), on_error))
+        return list(_expand_path(named_path(spec), on_error))
     allowed = "a path, a folder, a pattern, the bytes of a file, an array, a PIL picture, or a list of these"
     raise bad_argument("source", allowed=allowed, given=spec)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -69,6 +70,15 @@ def read_image(source: str | Path | bytes, *, max_pixels: float = MAX_PIXELS) ->
         raise ImageError(f"{path} cannot be opened: you have no permission to read it.") from error
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         raise ImageError(f"{path} cannot be opened: {getattr(error, 'strerror', None) or error}.") from error
+
+
+def named_path(name: str | os.PathLike[str]) -> Path:
+    """Return the path that a user names: "~" is a home folder, unless there is a file of that very name."""
+    path = Path(name)
+    try:
+        return path if os.path.lexists(path) else path.expanduser()
+    except (RuntimeError, ValueError):  # nobody is called so, or no file can be
+        return path
 
 
 def not_found(path: Path) -> SourceNotFoundError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,7 +24,7 @@ from mien.sources.decode import (
     picture_stream,
 )
 from mien.sources.frame import Frame
-from mien.sources.images import IMAGE_SUFFIXES, not_found
+from mien.sources.images import IMAGE_SUFFIXES, named_path, not_found
 from mien.sources.pixels import MAX_PIXELS, check_limit
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class VideoFile:
         max_pixels: float = MAX_PIXELS,
     ) -> None:
         _check_choice(every, fps, start_s, end_s)
-        self.path = Path(path).expanduser()
+        self.path = named_path(path)
         if not self.path.exists():
             raise not_found(self.path)
         if self.path.is_dir():
@@ -158,7 +159,7 @@ class VideoFile:
         /,
     ) -> None:
         if self._running is not None:
-            self._running.close()
+            _end(self._running)
 
     @property
     def frames_estimate(self) -> int | None:
@@ -258,6 +259,17 @@ class VideoFile:
         self.rate_hz = film.rate_hz
         self.duration_s = film.duration_s
         self.has_audio = bool(film.container.streams.audio)
+
+
+def _end(running: Generator[Frame]) -> None:
+    """Close a reading, perhaps while another thread is about to take its next frame."""
+    while True:
+        try:
+            return running.close()
+        except ValueError as error:
+            if "already executing" not in str(error):
+                raise
+        time.sleep(0.001)
 
 
 class _Film:

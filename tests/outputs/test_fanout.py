@@ -236,6 +236,52 @@ def test_an_error_in_the_block_leaves_the_rows_so_far(tmp_path):
     assert (tmp_path / "log.csv.part").read_text().count("\n") == 2
 
 
+def record(path, count, *, killed=False):
+    """Record so many frames live; return the name of the output and what stands beside it when killed."""
+    output = open_output(str(path))
+    with FanOut([output]) as outputs:
+        for readings in frames(count):
+            outputs.write(readings)
+        until(lambda: not outputs.status()[0].waiting and outputs.status()[0].written == count)
+        left = {p.name: p.read_bytes() for p in path.parent.iterdir()} if killed else {}
+    if killed:  # what kill -9 leaves is what stands there in the middle
+        for one in path.parent.iterdir():
+            one.unlink()
+        for name, data in left.items():
+            path.with_name(name).write_bytes(data)
+    return output.name
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_a_live_run_keeps_what_runs_before_recorded(tmp_path, suffix, caplog):
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    path = tmp_path / f"s{suffix}"
+    assert record(path, 7, killed=True) == str(path)
+    assert not caplog.messages
+    kept = {f"s{suffix}.part"}
+    for number, count in ((2, 3), (3, 0)):
+        before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+        assert kept == set(before)
+        name = f"s-{number}{suffix}"
+        assert record(path, count) == str(tmp_path / name)
+        assert caplog.messages[-1] == (
+            f"an earlier run wrote to {path}, which is kept: this one writes {tmp_path / name}."
+        )
+        assert {one: tmp_path.joinpath(one).read_bytes() for one in before} == before
+        kept.add(name)
+    assert len(kept) == 3
+
+
+@pytest.mark.parametrize("there", ["s.csv", "s.csv.part"])
+def test_a_live_run_that_cannot_start_leaves_everything_as_it_was(tmp_path, there):
+    (tmp_path / there).write_text("what stood here before")
+    with pytest.raises(OutputError, match="port"), FanOut([open_output(str(tmp_path / "s.csv"))]):
+        raise OutputError("the port is taken")
+    assert [p.name for p in tmp_path.iterdir()] == [there]
+    assert (tmp_path / there).read_text() == "what stood here before"
+
+
 def test_outputs_that_are_closed_take_nothing():
     outputs = FanOut([])
     for put in (lambda: outputs.write(frames(1)[0]), lambda: outputs.decide(DECISION)):

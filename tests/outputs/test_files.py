@@ -92,6 +92,44 @@ def test_an_error_after_rows_keeps_them_under_another_name(path: Path) -> None:
     assert len(read(part.rename(readable))) == 2
 
 
+def test_without_replacing_a_free_name_is_taken(path: Path) -> None:
+    numbered = [path.with_name(f"faces-{n}{path.suffix}") for n in (2, 3, 4)]
+    path.write_text("finished")
+    numbered[0].with_name(numbered[0].name + ".part").write_text("interrupted")
+    numbered[1].symlink_to("nowhere")
+    before = sorted(path.parent.iterdir())
+    with open_sink(path, replace=False) as sink:
+        sink.write(FRAMES[0])
+    assert sink.path == numbered[2] and len(read(sink.path)) == 2
+    assert sorted(path.parent.iterdir()) == sorted([*before, sink.path])
+    assert path.read_text() == "finished"
+    with pytest.raises(ArgumentError, match="replace"):
+        open_sink(path, fingerprint={}, resume=True, replace=False)
+
+
+@pytest.mark.parametrize("made", ["", ".part"])
+def test_without_replacing_a_name_taken_before_the_start_is_an_error(path: Path, made: str) -> None:
+    sink = open_sink(path, replace=False)
+    other = path.with_name(path.name + made)
+    other.write_text("of another run")
+    with pytest.raises(OutputError, match="File exists"), sink:
+        pass
+    assert list(path.parent.iterdir()) == [other]
+    assert other.read_text() == "of another run"
+
+
+def test_without_replacing_a_name_taken_meanwhile_is_left_alone(path: Path) -> None:
+    def write() -> None:
+        with open_sink(path, replace=False) as sink:
+            sink.write(FRAMES[0])
+            path.write_text("of another run")
+
+    with pytest.raises(OutputError, match=r"File exists.*stands in .*\.part"):
+        write()
+    assert path.read_text() == "of another run"
+    assert path.with_name(path.name + ".part").stat().st_size > 0
+
+
 def test_columns_are_fixed_by_the_first_readings(path: Path) -> None:
     with open_sink(path) as sink:
         sink.write(FRAMES[0])

@@ -154,6 +154,36 @@ def test_a_checkpoint_is_made_at_most_once_a_second(tmp_path: Path) -> None:
     assert journal.load() == {"bytes": 30, "tenth": 20}
 
 
+def test_a_table_without_checkpoints_goes_to_the_disk_once_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, synced, sync = 100.0, [], os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda file: synced.append(now) or sync(file))
+    with open_sink(tmp_path / "a.jsonl") as sink:
+        sink._journal._clock = lambda: now
+        for tenth, readings in enumerate(film(25)):
+            now = 100 + tenth / 10
+            sink.write(readings)
+        assert synced == [100, 101, 102]
+
+
+def test_rows_that_do_not_reach_the_disk_are_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(file: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    path = tmp_path / "a.jsonl"
+    with open_sink(path) as sink:
+        with monkeypatch.context() as broken:
+            broken.setattr(os, "fdatasync", refuse)
+            with pytest.raises(OutputError, match="Input/output"):
+                sink.write(moving(["fear"]))
+        assert part_rows(path) == []
+        sink.write(moving(["fear"]))
+    assert len(path.read_text().splitlines()) == 1
+
+
 def test_a_state_is_not_asked_for_before_a_second_is_over(tmp_path: Path) -> None:
     asked = []
     with open_sink(tmp_path / "a.csv", fingerprint={}) as sink:

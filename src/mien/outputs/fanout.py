@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -165,12 +166,13 @@ def open_output(spec: str) -> Output:
     spec : str
         "osc://HOST:PORT", with "?profile=faceosc", "?values=raw" or "?immediately=1" if wanted; "lsl" or
         "lsl://NAME", with "?faces=4"; "decisions:FILE.jsonl", a log of a story's decisions; or the name of
-        a file for the rows, as of :func:`mien.open_sink`.
+        a file for the rows, as of :func:`mien.open_sink`. What such a file holds already is kept: the rows
+        go to a numbered name that is free, which is logged as a warning of the logger "mien".
 
     Returns
     -------
     Output
-        For a :class:`FanOut`; nothing is opened yet.
+        For a :class:`FanOut`; nothing is opened yet. The name is that of the file that will be written.
 
     Raises
     ------
@@ -188,7 +190,10 @@ def open_output(spec: str) -> Output:
         return _live_output(spec)
     if spec == "ws":
         raise bad_argument("out", allowed="without 'ws' here: the page of 'mien live' serves it", given=spec)
-    return Output(spec, open_sink(spec), keep=True)
+    sink = open_sink(spec, replace=False)
+    if sink.path != Path(spec):
+        _warn(f"an earlier run wrote to {spec}, which is kept: this one writes {sink.path}.")
+    return Output(str(sink.path), sink, keep=True)
 
 
 def _live_output(spec: str) -> Output:

@@ -7,12 +7,13 @@ file that stands under its own name is complete. What is written so far can be r
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, count, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -50,6 +51,7 @@ def open_sink(
     *,
     fingerprint: Mapping[str, Any] | None = None,
     resume: bool = False,
+    replace: bool = True,
 ) -> FileSink:
     """Open a file for readings, in the format that its name says.
 
@@ -64,6 +66,11 @@ def open_sink(
     what the last checkpoint was given, and the table goes on from there; without a checkpoint, that is
     None and the table begins anew.
 
+    What cannot be had again, as a camera's readings, is written with ``replace=False``: what stands under
+    the name, or its ``NAME.part``, is never touched, and the table takes the first name that is free:
+    ``faces.csv``, ``faces-2.csv``, ``faces-3.csv`` and so on. Without checkpoints the rows go to the disk
+    once a second.
+
     Parameters
     ----------
     path : path
@@ -76,6 +83,9 @@ def open_sink(
         the same. The columns and the version of mien are added.
     resume : bool
         Whether to go on from the checkpoint of an interrupted run, where there is one.
+    replace : bool
+        Whether the table takes the place of one that has the name; else :attr:`FileSink.path` is one
+        that is free.
 
     Returns
     -------
@@ -85,7 +95,8 @@ def open_sink(
     Raises
     ------
     ArgumentError
-        If the name ends in something else, the columns are not known, or `resume` has no fingerprint.
+        If the name ends in something else, the columns are not known, `resume` has no fingerprint, or
+        it is to go on without replacing.
     OutputError
         If nothing can be written there, or the interrupted run was another one.
     MissingExtraError
@@ -107,7 +118,9 @@ def open_sink(
         raise bad_argument("path", allowed=f"a name that ends in {', '.join(SINKS)}", given=str(path))
     if resume and fingerprint is None:
         raise bad_argument("fingerprint", allowed="given where resume is", given=fingerprint)
-    return kind(target, get_layout(columns), fingerprint=fingerprint, resume=resume)
+    if resume and not replace:
+        raise bad_argument("replace", allowed="left as it is where resume is given", given=replace)
+    return kind(target, get_layout(columns), fingerprint=fingerprint, resume=resume, replace=replace)
 
 
 class FileSink:
@@ -123,10 +136,12 @@ class FileSink:
         *,
         fingerprint: Mapping[str, Any] | None = None,
         resume: bool = False,
+        replace: bool = True,
     ) -> None:
         check_target(path)
-        self.path = path
+        self.path = path = path if replace else _free(path)
         self.layout = layout
+        self._replace = replace
         self._fingerprint: dict[str, Any] | None = None
         if fingerprint is not None:
             added = {"version of mien": __version__, "columns": layout.name}
@@ -144,8 +159,9 @@ class FileSink:
 
     def __enter__(self) -> Self:
         with _translated(self.path):
+            self._check_name()
             if self._note is None:
-                self._journal.begin()
+                self._journal.begin(replace=self._replace)
             else:
                 self._journal.go_on(self._note["bytes"])
         self._open = True
@@ -189,7 +205,8 @@ class FileSink:
                     f"{self.path}: the columns are fixed by the first picture, and the readings of "
                     f"{readings.source!r} differ in {other}. Write them to another file."
                 )
-            self._journal.append(self._encoded(self.layout.rows_of(readings)))
+            rows = self._encoded(self.layout.rows_of(readings))
+            self._journal.append(rows, sync=self._fingerprint is None)
 
     def checkpoint(self, state: Mapping[str, Any] | Callable[[], Mapping[str, Any]]) -> None:
         """Note, at most once a second, from where an interrupted run can go on.
@@ -255,6 +272,11 @@ class FileSink:
         if not self._open:
             raise OutputError(f"{self.path} is not open: write inside 'with open_sink(...) as sink:'.")
 
+    def _check_name(self) -> None:
+        """Raise if the name was free, and is not by now."""
+        if not self._replace and os.path.lexists(self.path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
     def _left_behind(self) -> str:
         """Say where the rows are when no more can be written."""
         if self._columns is None:
@@ -270,8 +292,15 @@ class FileSink:
 
     def _finish(self) -> None:
         """Give the whole file its name."""
-        os.replace(self._journal.part, self.path)
+        self._move(self._journal.part)
         self._journal.remove()
+
+    def _move(self, whole: Path) -> None:
+        """Move a whole file to the name of the table, once it is on the disk."""
+        with whole.open("rb") as file:
+            os.fsync(file.fileno())
+        self._check_name()
+        os.replace(whole, self.path)
 
 
 class CsvSink(FileSink):
@@ -312,7 +341,7 @@ class ParquetSink(JsonLinesSink):
         whole = self.path.with_name(self.path.name + ".whole" + PART)
         try:
             self._convert(whole)
-            os.replace(whole, self.path)
+            self._move(whole)
         except BaseException:
             whole.unlink(missing_ok=True)
             raise
@@ -384,6 +413,13 @@ def make_folder(path: Path) -> None:
 
 def _part_of(path: Path) -> Path:
     return path.with_name(path.name + PART)
+
+
+def _free(path: Path) -> Path:
+    """Return the name, with a number if need be, under which neither a file nor a part stands."""
+    numbered = (path.with_name(f"{path.stem}-{i}{path.suffix}") for i in count(2))
+    names = chain([path], numbered)
+    return next(name for name in names if not any(map(os.path.lexists, (name, _part_of(name)))))
 
 
 def _plain(parameter: str, values: Mapping[str, Any]) -> dict[str, Any]:

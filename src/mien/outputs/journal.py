@@ -2,8 +2,9 @@
 
 While a table is written it is called ``NAME.part`` and grows by whole frames. Beside it ``NAME.part.state``
 says how many of its bytes belong to the checkpoint and what the writer was doing; it is replaced whole, at
-most once a second, and only after those bytes are on the disk. A process that is killed loses nothing it
-has written; a machine that loses its power loses the last second at most.
+most once a second, and only after those bytes are on the disk. A table without checkpoints is brought to the
+disk as often. A process that is killed loses nothing it has written; a machine that loses its power loses
+what was written in the last second at most.
 
 What the operating system refuses is raised as it is: :mod:`mien.outputs.files` puts it into words.
 """
@@ -21,7 +22,7 @@ from typing import Any
 
 PART, STATE = ".part", ".state"
 CHECKPOINT_EVERY_S = 1.0
-"""Seconds between two checkpoints, at least."""
+"""Seconds between two checkpoints, or two times that rows are brought to the disk, at least."""
 
 
 class Journal:
@@ -43,9 +44,20 @@ class Journal:
         self._file = -1
         self.size = 0
 
-    def begin(self) -> None:
-        """Begin an empty file; what an earlier run left is gone."""
-        self._take(os.O_CREAT)
+    def begin(self, *, replace: bool = True) -> None:
+        """Begin an empty file; what an earlier run left is gone.
+
+        Parameters
+        ----------
+        replace : bool
+            Whether there may be such a file.
+
+        Raises
+        ------
+        FileExistsError
+            If there is one that may not be.
+        """
+        self._take(os.O_CREAT if replace else os.O_CREAT | os.O_EXCL)
         self.state.unlink(missing_ok=True)  # first: it must never speak of a file that is another by now
         self._cut(0)
 
@@ -69,12 +81,22 @@ class Journal:
             raise ValueError(f"{self.part} holds {there} bytes, its checkpoint speaks of {size}")
         self._cut(size)
 
-    def append(self, data: bytes) -> None:
-        """Add bytes to the file, all of them or none."""
+    def append(self, data: bytes, *, sync: bool = False) -> None:
+        """Add bytes to the file, all of them or none.
+
+        Parameters
+        ----------
+        data : bytes
+        sync : bool
+            Whether to bring all that is written to the disk, where that is due.
+        """
         try:
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(self._file, rest) :]
+            if sync and self.is_due:
+                os.fdatasync(self._file)
+                self._saved_s = self._clock()
         except BaseException:  # a full disk, or an interruption, leaves no half of a row
             self._cut(self.size)
             raise
@@ -96,7 +118,7 @@ class Journal:
 
     @property
     def is_due(self) -> bool:
-        """Whether the last checkpoint is old enough for the next."""
+        """Whether what is written was last brought to the disk long enough ago."""
         return self._clock() - self._saved_s >= CHECKPOINT_EVERY_S
 
     def save(self, note: dict[str, Any]) -> None:

@@ -131,6 +131,80 @@ def test_a_decision_is_dropped_last():
         another.released.set()
 
 
+def test_a_full_file_drops_readings_before_decisions():
+    class Both(Blocking, Deciding):
+        pass
+
+    sink, said, sent = Both(), [], frames(10)
+    with FanOut([Output("log", sink, keep=True)], keep_most=3, report=said.append) as outputs:
+        outputs.write(sent[0])
+        assert sink.inside.wait(PATIENCE_S)
+        for readings in sent[1:]:
+            outputs.write(readings)
+        outputs.decide(DECISION)
+        outputs.decide(DECISION)
+        assert outputs.status()[0].dropped == 8
+        sink.released.set()
+    assert sink.decided == [DECISION] * 2
+    assert sink.written == sent[:2]  # a file that is full loses the newest
+    assert len(said) == 1 and "3 frames wait" in said[0]
+
+
+def test_a_file_that_fails_while_it_is_full_takes_the_decision():
+    class Both(Failing, Deciding):
+        pass
+
+    sink = Both()
+    with FanOut(
+        [Output("log", sink, keep=True)], keep_most=3, report=lambda _: None, first_pause_s=PATIENCE_S
+    ) as outputs:
+        outputs.write(frames(1)[0])
+        until(lambda: sink.tried)
+        for readings in frames(5):
+            outputs.write(readings)
+        outputs.decide(DECISION)
+        sink.failing = False
+    assert sink.decided == [DECISION]
+
+
+def test_a_frame_takes_no_decisions_place():
+    class Both(Blocking, Deciding):
+        pass
+
+    sink = Both()
+    with FanOut([Output("slow", sink)], depth=3) as outputs:
+        outputs.write(frames(1)[0])
+        assert sink.inside.wait(PATIENCE_S)
+        for _ in range(3):
+            outputs.decide(DECISION)
+        outputs.write(frames(1)[0])
+        assert outputs.status()[0].dropped == 1
+        sink.released.set()
+    assert sink.decided == [DECISION] * 3
+
+
+def test_a_log_of_decisions_is_given_no_frames(tmp_path):
+    class Stalled(DecisionLog):
+        inside, released = threading.Event(), threading.Event()
+
+        def decide(self, decision):
+            self.inside.set()
+            assert self.released.wait(PATIENCE_S)
+            super().decide(decision)
+
+    log, said = Stalled(tmp_path / "d.jsonl"), []
+    with FanOut([Output("decisions", log, keep=True)], keep_most=20, report=said.append) as outputs:
+        outputs.decide(DECISION)
+        assert log.inside.wait(PATIENCE_S)
+        for _ in range(5):
+            for readings in frames(30):
+                outputs.write(readings)
+            outputs.decide(DECISION)
+        assert outputs.status()[0].waiting == 5
+        log.released.set()
+    assert len(log.path.read_text().splitlines()) == 6 and not said
+
+
 def test_who_never_answers_is_given_up_at_the_end():
     said, blocking = [], Blocking()
     with FanOut([Output("slow", blocking)], report=said.append, close_s=0.01) as outputs:

@@ -11,7 +11,6 @@ from typing import IO, Self
 
 from mien.errors import OutputError
 from mien.outputs.files import check_target
-from mien.readings import Readings
 from mien.story import Decision
 
 
@@ -60,9 +59,6 @@ class DecisionLog:
         if self._file is not None:
             self._file.close()
             self._file = None
-
-    def write(self, readings: Readings) -> None:
-        """Take the readings of one frame; there is nothing to log in them."""
 
     def decide(self, decision: Decision) -> None:
         """Add one line.

@@ -14,7 +14,7 @@ from mien.errors import ArgumentError, OutputError, bad_argument, unknown_name
 from mien.outputs.decisions import DecisionLog
 from mien.outputs.faceosc import PORT as FACEOSC_PORT
 from mien.outputs.files import SINKS, open_sink
-from mien.outputs.lane import Decider, Item, Lane, Output, OutputStatus
+from mien.outputs.lane import Item, Lane, Output, OutputStatus
 from mien.outputs.lsl import LslSink
 from mien.outputs.osc import OscSink
 from mien.readings import Readings
@@ -154,8 +154,7 @@ class FanOut:
         if not self._open:
             raise OutputError("the outputs are not open: write inside 'with FanOut(...) as outputs:'.")
         for lane in self._lanes:
-            if isinstance(item, Readings) or isinstance(lane.output.sink, Decider):
-                lane.put(item)
+            lane.put(item)
 
 
 def open_output(spec: str) -> Output:

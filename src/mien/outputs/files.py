@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from itertools import chain, count, islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 from mien._version import __version__
 from mien.errors import OutputError, bad_argument, require
@@ -28,6 +28,7 @@ _ROWS_AT_ONCE = 4096
 """Rows in one group of a Parquet file, and in memory while it is made."""
 
 
+@runtime_checkable
 class Sink(Protocol):
     """Anything that takes readings: opened with ``with``, fed frame by frame."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 from mien.errors import OutputError
 from mien.outputs.files import Sink
@@ -20,7 +20,17 @@ Item = Readings | Decision
 
 @runtime_checkable
 class Decider(Protocol):
-    """A sink that also takes the decisions of a story."""
+    """Anything that takes the decisions of a story: opened with ``with``, told one after the other."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
 
     def decide(self, decision: Decision) -> None:
         """Take one decision."""
@@ -34,14 +44,15 @@ class Output:
     ----------
     name : str
         What to call it in a message.
-    sink : Sink
-        Opened and closed by the :class:`FanOut` that it is given to. One that has `decide` gets decisions.
+    sink : Sink or Decider
+        Opened and closed by the :class:`FanOut` that it is given to. One that has `write` gets readings, one
+        that has `decide` gets decisions.
     keep : bool
         Nothing is dropped, as for files; else the newest frames win.
     """
 
     name: str
-    sink: Sink
+    sink: Sink | Decider
     keep: bool = False
 
 
@@ -111,16 +122,16 @@ class Lane:
         self._thread.start()
 
     def put(self, item: Item) -> None:
-        """Add to the queue; make room where it is full."""
+        """Add to the queue, if the output takes it; make room where it is full."""
+        if not isinstance(self.output.sink, Sink if isinstance(item, Readings) else Decider):
+            return
         overflows = False
         with self._changed:
             if len(self._queue) >= self._most:
                 self._dropped += 1
                 if self.output.keep:
                     overflows, self._overflowing = not self._overflowing, True
-                else:
-                    self._drop_oldest()
-            if not self.output.keep or len(self._queue) < self._most:
+            if len(self._queue) < self._most or self._makes_room(item):
                 self._queue.append(item)
                 self._changed.notify()
         if overflows:
@@ -129,12 +140,20 @@ class Lane:
                 "new ones are lost until it takes some."
             )
 
-    def _drop_oldest(self) -> None:
-        for i, item in enumerate(self._queue):
-            if isinstance(item, Readings):
-                del self._queue[i]
-                return
+    def _makes_room(self, item: Item) -> bool:
+        """Drop readings rather than decisions, of a file the newest; say whether there is room now."""
+        keep = self.output.keep
+        if keep and isinstance(item, Readings):
+            return False
+        waiting: Iterable[Item] = reversed(self._queue) if keep else self._queue
+        readings = next((i for i, one in enumerate(waiting) if isinstance(one, Readings)), None)
+        if readings is not None:
+            del self._queue[-1 - readings if keep else readings]
+            return True
+        if keep or isinstance(item, Readings):
+            return False
         self._queue.popleft()
+        return True
 
     def status(self) -> OutputStatus:
         """Return how the output is doing."""
@@ -194,9 +213,9 @@ class Lane:
         if not self._opened:
             sink.__enter__()
             self._opened = True
-        if isinstance(item, Readings):
+        if isinstance(item, Readings) and isinstance(sink, Sink):
             sink.write(item)
-        elif isinstance(sink, Decider):
+        elif isinstance(item, Decision) and isinstance(sink, Decider):
             sink.decide(item)
 
     def _succeeded(self) -> None:

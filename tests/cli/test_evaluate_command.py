@@ -85,3 +85,39 @@ def test_votes_need_a_csv_among_several(run, sets):
     (sets / "votes.csv").write_text("x")
     result = run("evaluate", sets / "one", sets / "two", "--ferplus", sets / "votes.csv")
     assert result.code == 1 and "ferplus must be given only beside a FER2013 csv" in result.err
+
+
+def test_pictures_that_cannot_be_read_are_named_and_left_out(run, sets):
+    for name in ("anger/1.png", "happy/2.png"):
+        file = sets / "one" / name
+        file.write_bytes(file.read_bytes()[:200])
+    kept = sets / "kept"
+    for emotion, numbers_kept in {"anger": (0, 2), "happy": (0, 1)}.items():
+        (kept / emotion).mkdir(parents=True)
+        for i in numbers_kept:
+            (kept / emotion / f"{i}.png").write_bytes((sets / "one" / emotion / f"{i}.png").read_bytes())
+    whole = numbers(run, sets, kept)[1]
+    result = run("evaluate", sets / "one", "--framed", "--json", sets / "numbers.json")
+    written = json.loads((sets / "numbers.json").read_text())
+    assert result.code == 1 and "accuracy" in result.out
+    assert "anger/1.png" in result.err and "happy/2.png" in result.err
+    assert "mien: left out because they could not be read: 2." in result.err
+    assert (whole["unreadable"], written["unreadable"]) == (0, 2)
+    assert written["all"] | {"name": ""} == whole["all"] | {"name": ""}
+
+
+def test_unreadable_pictures_among_several_data_sets_and_disturbed(run, sets):
+    (sets / "one/anger/0.png").write_text("text")
+    result = run(
+        "evaluate", sets / "one", sets / "two", "--robustness", "--framed", "--json", sets / "n.json"
+    )
+    written = json.loads((sets / "n.json").read_text())
+    assert result.code == 1 and result.err.count("0.png") == 1
+    assert [place["evaluation"]["all"]["n"] for place in written["places"]] == [5, 9]
+    assert [report["n"] for report in written["robustness"]] == [5, 9]
+
+
+def test_a_split_that_there_is_not_is_said_before_anything_is_read(run, sets):
+    (sets / "one/anger/0.png").write_text("text")
+    result = run("evaluate", sets / "one", "--split", "test", "--framed")
+    assert result.code == 1 and "split must be a part of one" in result.err and "0.png" not in result.err

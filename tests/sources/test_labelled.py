@@ -5,12 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mien.errors import ArgumentError
+from mien.errors import ArgumentError, DatasetError, ImageError
 from mien.labels import EKMAN7, parse_scheme
 from mien.sources.labelled import (
+    ImagePaths,
     LabelledImages,
     duplicate_groups,
     leaked_into_training,
+    readable,
     sequence_windows,
     split_role,
 )
@@ -62,6 +64,37 @@ def test_select_keeps_all_columns_together(lazy, rows, kept):
 def test_select_refuses_a_mask_of_another_length(n):
     with pytest.raises(ArgumentError, match="rows must be a mask of 4 pictures"):
         made(4).select(np.ones(n, bool))
+
+
+@pytest.mark.parametrize("broken", [[], [0], [1, 3], [0, 1, 2]])
+def test_pictures_that_cannot_be_read_are_left_out_and_reported(paint, broken):
+    files = [paint(f"{i}.png", shade=i) for i in range(4)]
+    for i in broken:
+        files[i].write_bytes(files[i].read_bytes()[:40])
+    errors, done = [], []
+    corpus = replace(made(4), images=ImagePaths(files))
+    left = readable(corpus, errors.append, progress=lambda *numbers: done.append(numbers))
+    kept = [i for i in range(4) if i not in broken]
+    assert left.source.tolist() == [str(i) for i in kept] and left.label.tolist() == kept
+    assert [int(image[0, 0, 0]) for image in left.images] == kept
+    assert all(isinstance(error, ImageError) for error in errors)
+    assert [str(files[i]) in str(error) for i, error in zip(broken, errors, strict=True)] == [True] * len(
+        broken
+    )
+    assert done == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_a_corpus_of_which_nothing_can_be_read(write):
+    corpus = replace(made(1), images=ImagePaths([write("0.png", "text")]))
+    with pytest.raises(DatasetError, match="made: none of its 1 pictures can be read"):
+        readable(corpus, lambda error: None)
+
+
+@pytest.mark.parametrize(
+    "corpus", [made(3), made(3, lazy=True), made(3, lazy=True).select(np.zeros(3, bool))]
+)
+def test_a_corpus_that_can_be_read_stays_what_it_is(corpus):
+    assert readable(corpus, pytest.fail) is corpus
 
 
 @pytest.mark.parametrize("field", ["label", "split", "source", "votes"])

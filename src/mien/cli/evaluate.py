@@ -10,7 +10,7 @@ import typer
 
 from mien.cli import options
 from mien.cli.show import progress, show_table
-from mien.errors import bad_argument
+from mien.errors import SourceError, bad_argument
 
 if TYPE_CHECKING:
     from mien.faces.detect import Detector
@@ -90,6 +90,7 @@ def evaluate(
     Faces are aligned as in any photograph; where no face is found the picture is taken as it is, unless
     --detect counts that as an error. All numbers are given again without the pictures that also stand in
     Training. Several data sets or models give a table of each on each, on the emotions that both know.
+    Pictures that cannot be read are named and left out; the exit status is then 1.
     Where voters were counted (--ferplus), the probabilities are compared with their votes.
     """
     from mien.cli.scores import print_evaluation, print_matrix, save_charts
@@ -117,6 +118,8 @@ def evaluate(
     missed = "error" if detect else "framed"
     splits = [_split_of(corpus, split, one=len(corpora) == 1) for corpus in corpora]
     columns = [_columns(corpus, groups or [], corpora) for corpus in corpora]
+    failures: list[SourceError] = []
+    corpora = [_readable(corpus, failures) for corpus in corpora]
     if len(corpora) == len(scorers) == 1:
         result = _one(scorers[0][0], corpora[0], splits[0], finder, missed, scheme, columns[0], cache, extra)
         print_evaluation(result)
@@ -138,8 +141,12 @@ def evaluate(
             for one, corpus, part in zip(row, corpora, splits, strict=True)
         ]
         written["robustness"] = [report.to_dict() for report in tried]
+    written["unreadable"] = len(failures)
     if json_file is not None:
         write_file(json_file, (json.dumps(written, indent=2) + "\n").encode())
+    if failures:
+        typer.echo(f"mien: left out because they could not be read: {len(failures)}.", err=True)
+        raise typer.Exit(1)
 
 
 def _refuse(
@@ -202,7 +209,23 @@ def _load(name: str, corpus: LabelledImages, expect: str | None, threads: int | 
 
 def _split_of(corpus: LabelledImages, split: str | None, *, one: bool) -> str | None:
     """Return the part of a corpus to score: of several corpora, one without any splits is scored whole."""
+    from mien.training.evaluate import rows_of
+
+    if one:
+        rows_of(corpus, split)
     return split if one or (corpus.split != "").any() else None
+
+
+def _readable(corpus: LabelledImages, failures: list[SourceError]) -> LabelledImages:
+    """Return a corpus without the pictures that cannot be read, which are named and counted."""
+    from mien.sources.labelled import readable
+
+    def report(error: SourceError) -> None:
+        failures.append(error)
+        typer.echo(f"mien: {error}", err=True)
+
+    with progress("reading", len(corpus)) as show:
+        return readable(corpus, report, progress=lambda done, _: show(done))
 
 
 def _columns(corpus: LabelledImages, wanted: list[str], corpora: list[LabelledImages]) -> list[str]:

@@ -6,7 +6,7 @@ The columns are parallel over the pictures; what a corpus does not say is empty.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import bad_argument
+from mien.errors import DatasetError, SourceError, bad_argument
 from mien.labels import LabelScheme, LabelSet
 from mien.sources.images import read_image
 
@@ -133,6 +133,43 @@ class LabelledImages:
             votes=None if self.votes is None else self.votes @ onto,
             rule=f"{self.rule}; as {scheme}",
         )
+
+
+def readable(
+    corpus: LabelledImages,
+    on_error: Callable[[SourceError], None],
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> LabelledImages:
+    """Return a corpus without the pictures that cannot be read; those not yet in memory are all tried.
+
+    Parameters
+    ----------
+    corpus : LabelledImages
+    on_error : callable
+        Called with the error of each picture that is left out.
+    progress : callable, optional
+        Called with the number of pictures tried, and of all.
+
+    Raises
+    ------
+    DatasetError
+        If none of its pictures can be read.
+    """
+    if isinstance(corpus.images, np.ndarray):
+        return corpus
+    kept = np.ones(len(corpus), bool)
+    for i in range(len(corpus)):
+        try:
+            corpus.images[i]
+        except SourceError as error:
+            kept[i] = False
+            on_error(error)
+        if progress is not None:
+            progress(i + 1, len(corpus))
+    if len(corpus) and not kept.any():
+        raise DatasetError(f"{corpus.name}: none of its {len(corpus)} pictures can be read.")
+    return corpus if kept.all() else corpus.select(kept)
 
 
 def split_role(split: str) -> str:

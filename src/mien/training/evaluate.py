@@ -133,10 +133,7 @@ def evaluate_model(
     if missed not in ("error", "framed"):
         raise bad_argument("missed", allowed="'error' or 'framed'", given=missed)
     corpus = corpus if scheme is None else corpus.relabel(scheme)
-    part = np.ones(len(corpus), bool) if split is None else corpus.split == split
-    if not part.any():
-        known = ", ".join(sorted(set(corpus.split.tolist()) - {""})) or "no splits"
-        raise bad_argument("split", allowed=f"a part of {corpus.name} ({known})", given=split)
+    part = rows_of(corpus, split)
     columns = {column: group_column(corpus, column) for column in groups}
     chosen = corpus.select(part)
     answers = ask(
@@ -167,6 +164,21 @@ def evaluate_model(
         mirrored=bool(getattr(model, "mirrored", False)),
         surround=None if surround is None else asdict(surround),
     )
+
+
+def rows_of(corpus: LabelledImages, split: str | None) -> NDArray[np.bool_]:
+    """Return which pictures of a corpus are in a split, all for None.
+
+    Raises
+    ------
+    ArgumentError
+        If none is.
+    """
+    part = np.ones(len(corpus), bool) if split is None else corpus.split == split
+    if not part.any():
+        known = ", ".join(sorted(set(corpus.split.tolist()) - {""})) or "no splits"
+        raise bad_argument("split", allowed=f"a part of {corpus.name} ({known})", given=split)
+    return part
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,47 @@ def test_a_person_who_comes_back_keeps_number_and_memory():
     assert answers == [[0], [0], [0], [], [], [0]]
 
 
+@pytest.mark.parametrize("rate_hz", [0.15, 1, 2, 3])
+def test_few_frames_a_second_are_one_person_and_smoothed(rate_hz):
+    rows = np.eye(8, dtype=np.float32)
+
+    class Changing(TableModel):
+        turn = 0
+
+        def predict_proba(self, crops):
+            self.turn += 1
+            return rows[[self.turn % 2] * len(crops)]
+
+    watcher = Analyzer(FixedDetector(make_faces(1)), Changing(TABLE)).watch(
+        smoother=Smoother(10.0, margin=1.0)
+    )
+    answers = [watcher.read(frame) for frame in film(8, rate_hz=rate_hz)]
+    assert [r.faces.track_id.tolist() for r in answers] == [[0]] * 8
+    assert len({r.displayed for r in answers}) == 1
+    share = -np.expm1(-1 / rate_hz / 10)
+    assert answers[1].smoothed[0, 0] == pytest.approx(share, abs=1e-5)
+    assert all(r.smoothed.max() < 1 for r in answers[1:])
+
+
+@pytest.mark.parametrize("rate_hz", [1, 2, 3])
+def test_few_frames_a_second_keep_people_side_by_side_apart(rate_hz):
+    watcher = Analyzer(FixedDetector(make_faces(2)), TableModel(TABLE)).watch()
+    answers = [watcher.read(frame) for frame in film(8, rate_hz=rate_hz)]
+    assert [r.faces.track_id.tolist() for r in answers] == [[0, 1]] * 8
+    for r in answers:
+        np.testing.assert_allclose(r.smoothed, TABLE[:2], atol=1e-6)
+
+
+@pytest.mark.parametrize(("away", "number"), [(2, 0), (3, 1), (6, 1)])
+def test_at_a_frame_a_second_who_comes_later_is_new(away, number):
+    one = make_faces(1)
+    watcher = Analyzer(
+        ScriptedDetector([one] * 4 + [Faces.empty()] * away + [one] * 3), TableModel(TABLE)
+    ).watch()
+    answers = [watcher.read(frame).faces.track_id.tolist() for frame in film(7 + away, rate_hz=1)]
+    assert answers == [[0]] * 4 + [[]] * away + [[number]] * 3
+
+
 def test_sequence_models_get_each_person_s_last_crops():
     watcher = Analyzer(FixedDetector(make_faces(2)), Moving()).watch()
     answers = [watcher.read(frame).probability[:, :2] * 51 for frame in film(5, still=False)]
@@ -132,11 +173,12 @@ def test_a_sequence_model_that_learned_in_steps_gets_crops_as_far_apart():
     np.testing.assert_allclose(far[1] - far[0], 4, atol=1e-3)
 
 
+@pytest.mark.parametrize("rate_hz", [0.15, 2, 30])
 @pytest.mark.parametrize("model", [TableModel(TABLE), Moving()])
-def test_going_on_from_a_state_is_identical(model):
+def test_going_on_from_a_state_is_identical(model, rate_hz):
     analyzer = Analyzer(FixedDetector(make_faces(2)), model)
     one, two = analyzer.watch(), analyzer.watch()
-    frames = list(film(20, still=False))
+    frames = list(film(20, rate_hz=rate_hz, still=False))
     for frame in frames[:9]:
         one.read(frame)
     two.restore(json.loads(json.dumps(one.state())))
@@ -183,6 +225,14 @@ def portrait_film():
         return cv2.warpAffine(astronaut(), matrix, (640, 480), borderMode=cv2.BORDER_REPLICATE)
 
     return [Frame(frame(i), i, i / 30, "film") for i in range(30)]
+
+
+@pytest.mark.parametrize("rate_hz", [1, 2, 3])
+def test_a_portrait_read_rarely_is_one_person(portrait_film, rate_hz):
+    watcher = Analyzer().watch()
+    for i in range(6):
+        readings = watcher.read(Frame(portrait_film[0].image, i, i / rate_hz, "film"))
+        assert readings.faces.track_id.tolist() == [0] and readings.displayed == ("happiness",)
 
 
 def test_following_agrees_with_detecting(portrait_film):

@@ -96,7 +96,9 @@ class Watcher:
         self._time_s = time_s
         faces = self._find(frame.image, time_s)
         probability = self._score(frame.image, faces, time_s)
-        smoothed, shown = self.smoother.update(faces.track_id, probability, time_s)
+        smoothed, shown = self.smoother.update(
+            faces.track_id, probability, time_s, step_s=self.tracker.step_s
+        )
         sure = smoothed.max(axis=1, initial=0) >= self.unsure
         names = tuple(self.labels.names[i] if known else UNSURE for i, known in zip(shown, sure, strict=True))
         return Readings(

@@ -44,13 +44,13 @@ def faces_in(boxes):
     return Faces(boxes, np.full(len(boxes), 0.9, np.float32), points.astype(np.float32))
 
 
-def run(tracker, film, start=0):
+def run(tracker, film, start=0, rate_hz=RATE):
     """Track a film of scenes; a face is found where it is not said to be hidden. Numbers by frame."""
     answers = []
     for index, (people, hidden) in enumerate(film, start):
         image, boxes = scene(people)
         seen = [i for i in range(len(boxes)) if people[i][0] not in hidden]
-        found = tracker.update(faces_in(boxes[seen]), index / RATE, image)
+        found = tracker.update(faces_in(boxes[seen]), index / rate_hz, image)
         order = [int(np.abs(found.box_xyxy - boxes[i]).sum(axis=1).argmin()) for i in seen]
         answers.append({people[i][0]: int(found.track_id[j]) for i, j in zip(seen, order, strict=True)})
     return answers
@@ -172,13 +172,82 @@ def test_time_counts_and_not_frames():
     assert numbers == {0}
 
 
-def test_a_saved_state_goes_on_identically():
+@pytest.mark.parametrize("rate_hz", [0.2, 1, 2, 3, 5])
+def test_few_frames_a_second_keep_those_who_stay(rate_hz):
+    still = [([(1, 60, 80, 60), (2, 130, 84, 60)], set())] * 8
+    tracker = Tracker()
+    assert run(tracker, still, rate_hz=rate_hz) == [{1: 0, 2: 1}] * 8
+    assert all(track.is_confirmed for track in tracker.tracks)
+    assert tracker.step_s == pytest.approx(1 / rate_hz)
+
+
+@pytest.mark.parametrize("rate_hz", [0.2, 1, 2, 3])
+def test_few_frames_a_second_tell_somebody_else_in_the_same_place(rate_hz):
+    one, other = ([(1, 100, 80, 60)], set()), ([(2, 103, 82, 60)], set())
+    answers = run(Tracker(), [one] * 5 + [other] * 5, rate_hz=rate_hz)
+    assert answers == [{1: 0}] * 5 + [{2: 1}] * 5
+
+
+@pytest.mark.parametrize(("away", "number"), [(1, 0), (2, 0), (3, 1), (5, 1)])
+@pytest.mark.parametrize("rate_hz", [1, 2, 3])
+def test_few_frames_a_second_forget_those_who_left(rate_hz, away, number):
+    here, nobody = ([(1, 100, 80, 60)], set()), ([], set())
+    film = [here] * 4 + [nobody] * (away * rate_hz) + [here] * 3
+    answers = run(Tracker(forget_s=3), film, rate_hz=rate_hz)
+    assert answers[:4] == [{1: 0}] * 4 and answers[-3:] == [{1: number}] * 3
+
+
+@pytest.mark.parametrize(("missed", "number"), [(1, 0), (2, 1)])
+def test_steps_longer_than_forgetting_may_miss_a_face_once(missed, number):
+    here, nobody = ([(1, 100, 80, 60)], set()), ([], set())
+    film = [here] * 4 + [nobody] * missed + [here]
+    assert run(Tracker(), film, rate_hz=0.2)[-1] == {1: number}
+
+
+def test_long_steps_need_not_be_even():
+    tracker = Tracker()
+    image, boxes = scene([(1, 100, 80, 60)])
+    numbers = [
+        tracker.update(faces_in(boxes[: 0 if time_s == 22 else 1]), time_s, image).track_id.tolist()
+        for time_s in (0, 4, 10, 17, 22, 28, 35)
+    ]
+    assert numbers == [[0], [0], [0], [0], [], [0], [0]]
+
+
+def test_who_is_not_yet_believed_is_forgotten_once_missed():
+    tracker = Tracker()
+    here, nobody = ([(1, 100, 80, 60)], set()), ([], set())
+    assert run(tracker, [here, here, nobody], rate_hz=2) == [{1: 0}, {1: 0}, {}]
+    assert tracker.tracks == ()
+
+
+def test_a_pause_of_a_quick_film_is_no_long_step():
+    tracker = Tracker(forget_s=3)
+    still = [([(1, 100, 80, 60)], set())] * 10
+    assert run(tracker, still)[-1] == {1: 0}
+    assert run(tracker, still, start=10 + 2 * int(RATE)) == [{1: 0}] * 10
+    assert run(tracker, still, start=20 + 6 * int(RATE)) == [{1: 1}] * 10
+
+
+@pytest.mark.parametrize("rate_hz", [0.2, 2, RATE])
+@pytest.mark.parametrize("done", [0, 1, 2, 30])
+def test_a_saved_state_goes_on_identically(rate_hz, done):
     film = crossing()
     one, two = Tracker(), Tracker()
-    run(one, film[:30])
+    run(one, film[:done], rate_hz=rate_hz)
     two.restore(json.loads(json.dumps(one.state())))
-    assert run(one, film[30:], start=30) == run(two, film[30:], start=30)
+    rest = [run(tracker, film[done:], start=done, rate_hz=rate_hz) for tracker in (one, two)]
+    assert rest[0] == rest[1]
     assert one.state() == two.state()
+
+
+def test_a_state_that_knows_no_steps_is_taken():
+    one, two = Tracker(), Tracker()
+    run(one, crossing()[:30])
+    state = one.state()
+    del state["last_step_s"]
+    two.restore(state)
+    assert run(two, crossing()[30:], start=30) == run(one, crossing()[30:], start=30)
 
 
 @pytest.mark.parametrize("forget_s", [0, -1, float("nan")])

@@ -88,6 +88,14 @@ def test_who_is_long_gone_starts_anew_and_takes_no_memory():
     assert len(smoother.state()) <= 3
 
 
+@pytest.mark.parametrize(("step_s", "is_kept"), [(0.0, False), (1.2, False), (1.5, True)])
+def test_where_frames_are_far_apart_nobody_starts_anew_at_each(step_s, is_kept):
+    smoother = Smoother(10.0, forget_s=2.0)
+    smoother.update([0], A, 0.0, step_s=step_s)
+    smoothed, _ = smoother.update([0], B, 3.5, step_s=step_s)
+    assert bool(smoothed[0, 1] < 0.5) == is_kept
+
+
 def test_a_saved_state_goes_on_identically():
     random = np.random.default_rng(1)
     rows = random.dirichlet(np.ones(8), (20, 2)).astype(np.float32)

@@ -18,7 +18,10 @@ CONFIRMED = 3
 """How many times a face must have been detected until it is believed."""
 
 TENTATIVE_S = 0.3
-"""A face that is not yet believed is forgotten when it was not seen for so many seconds."""
+"""A face that is not yet believed, and was missed in a frame, is forgotten after so many seconds."""
+
+STEPS = 2.5
+"""Nobody has left within so many steps from frame to frame, however long: one frame may miss a face."""
 
 VELOCITY_S = 0.15
 """Time constant of a face's mean velocity, seconds."""
@@ -157,7 +160,16 @@ class Tracker:
     Parameters
     ----------
     forget_s : float
-        A person who was not seen for so many seconds has left; who comes then is somebody new.
+        A person who was not seen for so many seconds has left; who comes then is somebody new. Where frames
+        are far apart, :data:`STEPS` steps from frame to frame if that is longer.
+
+    Attributes
+    ----------
+    tracks : tuple of Track
+        All that are remembered, in the order of their numbers.
+    step_s : float
+        From frame to frame, seconds: the shorter of the last two steps, so that one long pause of a quick
+        film or camera does not count.
 
     Raises
     ------
@@ -170,8 +182,10 @@ class Tracker:
             raise bad_argument("forget_s", allowed="a positive number of seconds", given=forget_s)
         self.forget_s = forget_s
         self.tracks: tuple[Track, ...] = ()
+        self.step_s = 0.0
         self._next = 0
-        self._time_s = 0.0
+        self._time_s: float | None = None
+        self._last_step_s = 0.0
         self._thumbnail: Float | None = None
 
     @property
@@ -201,7 +215,7 @@ class Tracker:
         Faces
             In the order of their numbers; with `track_id`.
         """
-        self._forget(time_s)
+        self._pass(time_s)
         looks = describe(image, faces.box_xyxy, faces.landmarks_xy)
         worth = evidence(self.tracks, faces, looks, time_s, is_cut=self._look_at(image))
         owner = self._recall(assign(worth), worth, time_s)
@@ -223,7 +237,7 @@ class Tracker:
 
     def carry(self, followed: Sequence[Track], time_s: float, image: NDArray[np.uint8]) -> Faces:
         """Take a frame in which nothing was detected, but every face followed; return its faces."""
-        self._forget(time_s)
+        self._pass(time_s)
         self._look_at(image)
         return self._keep({track.number: track for track in followed}, time_s)
 
@@ -232,6 +246,7 @@ class Tracker:
         return {
             "next": self._next,
             "time_s": self._time_s,
+            "last_step_s": self._last_step_s,
             "thumbnail": None if self._thumbnail is None else self._thumbnail.tolist(),
             "tracks": [track.to_dict() for track in self.tracks],
         }
@@ -239,7 +254,9 @@ class Tracker:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`state` returned."""
         self._next = int(state["next"])
-        self._time_s = float(state["time_s"])
+        time_s = state["time_s"]
+        self._time_s = None if time_s is None else float(time_s)
+        self._last_step_s = float(state.get("last_step_s", 0.0))  # earlier states have none
         thumbnail = state["thumbnail"]
         self._thumbnail = None if thumbnail is None else np.array(thumbnail, np.float64)
         self.tracks = tuple(Track.from_dict(values) for values in state["tracks"])
@@ -249,11 +266,20 @@ class Tracker:
         before, self._thumbnail = self._thumbnail, thumbnail_of(image)
         return before is not None and is_cut(self._thumbnail, before)
 
+    def _pass(self, time_s: float) -> None:
+        """Come to the time of the next frame."""
+        step_s = 0.0 if self._time_s is None else time_s - self._time_s
+        self.step_s = min(step_s, self._last_step_s or step_s)
+        self._last_step_s = step_s
+        self._forget(time_s)
+
     def _forget(self, time_s: float) -> None:
+        """Forget who has left, and who is not yet believed and was missed in the last frame."""
+        left_s, in_sight = max(self.forget_s, STEPS * self.step_s), self.in_sight
         self.tracks = tuple(
             track
             for track in self.tracks
-            if time_s - track.seen_s <= (self.forget_s if track.is_confirmed else TENTATIVE_S)
+            if time_s - track.seen_s <= (left_s if track.is_confirmed or track in in_sight else TENTATIVE_S)
         )
 
     def _born(self, look: Float, box: Float, points: Float, time_s: float) -> Track:
@@ -283,6 +309,7 @@ class Tracker:
         known = {track.number: track for track in self.tracks} | seen
         self.tracks = tuple(known[number] for number in sorted(known))
         self._time_s = time_s
+        self._forget(time_s)
         return faces_of([seen[number] for number in sorted(seen)])
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import bad_argument
+from mien.faces.track import STEPS
 
 
 @dataclass
@@ -32,7 +33,8 @@ class Smoother:
     margin : float
         Another emotion is displayed only when its smoothed probability is higher by this, 0 to 1.
     forget_s : float
-        A person who was not seen for so long starts anew.
+        A person who was not seen for so long starts anew. Where frames are far apart,
+        :data:`mien.faces.track.STEPS` steps from frame to frame if that is longer.
 
     Raises
     ------
@@ -53,7 +55,12 @@ class Smoother:
         self._people: dict[int, _Person] = {}
 
     def update(
-        self, track_id: Sequence[int] | NDArray[np.int64], probability: NDArray[np.float32], time_s: float
+        self,
+        track_id: Sequence[int] | NDArray[np.int64],
+        probability: NDArray[np.float32],
+        time_s: float,
+        *,
+        step_s: float = 0.0,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Take the probabilities of one frame.
 
@@ -63,6 +70,8 @@ class Smoother:
         probability : ndarray of shape (n, k), float32
         time_s : float
             Seconds; not before that of the last call.
+        step_s : float
+            How far apart frames are, seconds (:attr:`mien.faces.track.Tracker.step_s`).
 
         Returns
         -------
@@ -71,7 +80,8 @@ class Smoother:
         shown : ndarray of shape (n,), int64
             Which of the k emotions each face displays.
         """
-        for track in [t for t, person in self._people.items() if time_s - person.time_s > self.forget_s]:
+        left_s = max(self.forget_s, STEPS * step_s)
+        for track in [t for t, person in self._people.items() if time_s - person.time_s > left_s]:
             del self._people[track]
         smoothed = np.empty(probability.shape, np.float32)
         shown = np.empty(len(probability), np.int64)

@@ -92,16 +92,51 @@ def test_each_face_keeps_its_place(name):
     )
     with lsl:
         lsl._labels, lsl._outlet = FERPLUS8, (outlet := Outlet())
-        for tracks in [(5,), (9, 5), (9,), (9, 3, 4), (3, 9), ()]:
-            lsl.write(shown(0.0, *[(track, {}) for track in tracks]))
+        for time_s, tracks in enumerate([(5,), (9, 5), (9,), (9,), (9, 3, 4), (3, 9), ()]):
+            lsl.write(shown(time_s * 0.75, *[(track, {}) for track in tracks]))
     assert [(row[0], row[1], row[1 + width]) for row in outlet.samples] == [
         (1, 5, -1),
         (2, 5, 9),
+        (1, -1, 9),
         (1, -1, 9),
         (3, 3, 9),
         (2, 3, 9),
         (0, -1, -1),
     ]
+
+
+@pytest.fixture
+def places(name):
+    """Return a function that writes frames of (time, tracks) and returns which tracks stand in two places."""
+
+    def write(*sent):
+        lsl = LslSink(name, faces=2)
+        width = (len(lsl.channels(FERPLUS8)) - 1) // 2
+        with lsl:
+            lsl._labels, lsl._outlet = FERPLUS8, (outlet := Outlet())
+            for time_s, *tracks in sent:
+                readings = shown(time_s or 0.0, *[(track, {}) for track in tracks])
+                lsl.write(replace(readings, time_s=time_s))
+        return [(row[1], row[1 + width]) for row in outlet.samples]
+
+    return write
+
+
+def test_a_missed_frame_moves_nobody(places):
+    assert places((0.0, 1, 2), (0.1,), (0.2, 2), (0.3, 1, 2)) == [(1, 2), (-1, -1), (-1, 2), (1, 2)]
+    assert places((0.0, 1, 2), (0.1, 2, 3), (0.2, 3, 2, 1)) == [(1, 2), (-1, 2), (1, 2)]
+
+
+def test_a_place_is_free_again_after_a_second(places):
+    sent = [(0.0, 1, 2), (1.0, 2, 3), (1.01, 2, 3), (1.02, 1, 2, 3)]
+    assert places(*sent) == [(1, 2), (-1, 2), (3, 2), (3, 2)]
+    assert places((0.0, 1), (0.9, 1), (1.8,), (1.85, 3, 1)) == [(1, -1), (1, -1), (-1, -1), (1, 3)]
+    assert places((9.0, 1, 2), (0.0, 2, 3)) == [(1, 2), (3, 2)]  # a film that begins again
+    assert places((None, 1, 2), (None, 2, 3)) == [(1, 2), (3, 2)]  # without a time nobody is waited for
+
+
+def test_a_face_without_a_track_holds_no_place(places):
+    assert places((0.0, -1, 2), (0.1, 2), (0.2, 3, 2)) == [(-1, 2), (-1, 2), (3, 2)]
 
 
 def test_what_does_not_fit_is_said(name):

@@ -20,6 +20,9 @@ NAME, KIND, MARKERS = "mien", "Expression", "Markers"
 MOST_FACES = 32
 """Most faces of one stream."""
 
+HOLD_S = 1.0
+"""How long the place of a face that went out of sight is kept for it."""
+
 _PLACE = {"track": "", "score": "", "box_x": "px", "box_y": "px", "box_width": "px", "box_height": "px"}
 
 
@@ -29,8 +32,9 @@ class LslSink:
     The channels, each with label, unit and type in the stream's description: "faces" (how many there are),
     then for each of the `faces` places "track", "score", the box, each emotion's probability and
     "smooth_<emotion>". With one place its face is the salient one: the largest, with which the stream
-    stays. With several, the labels begin with "face0_", and a track keeps its place. A place without a
-    face is NaN, with track -1. A sample's time is that of the frame's capture, on the LSL clock.
+    stays. With several, the labels begin with "face0_", and a track keeps its place, also while it is out
+    of sight for up to :data:`HOLD_S`. A place without a face is NaN, with track -1. A sample's time is that
+    of the frame's capture, on the LSL clock.
 
     A story's decisions go out as text markers in a second stream, "NAME decisions".
 
@@ -70,6 +74,7 @@ class LslSink:
         self._labels: LabelSet | None = None
         self._salience = Salience()
         self._places: list[int | None] = [None] * self.faces
+        self._seen_s = [0.0] * self.faces
 
     def __enter__(self) -> Self:
         lsl = self._lsl
@@ -157,13 +162,21 @@ class LslSink:
         """Return which face stands in each place."""
         if self.faces == 1:
             return [self._salience.choose(readings)]
-        tracks = readings.faces.track_id.tolist()
-        self._places = [t if t in tracks and t != NO_TRACK else None for t in self._places]
-        waiting = [i for i, t in enumerate(tracks) if t not in self._places or t == NO_TRACK]
+        tracks, time_s = readings.faces.track_id.tolist(), readings.time_s
+        for place, track in enumerate(self._places):
+            held = time_s is not None and 0 <= time_s - self._seen_s[place] <= HOLD_S
+            if track not in tracks and not held:
+                self._places[place] = None
+        waiting = [i for i, track in enumerate(tracks) if track not in self._places]
         chosen: list[int | None] = []
         for place, track in enumerate(self._places):
-            face = tracks.index(track) if track is not None else (waiting.pop(0) if waiting else None)
-            self._places[place] = None if face is None else tracks[face]
+            if track is None:
+                face = waiting.pop(0) if waiting else None
+            else:
+                face = tracks.index(track) if track in tracks else None
+            if face is not None:
+                self._places[place] = None if tracks[face] == NO_TRACK else tracks[face]
+                self._seen_s[place] = time_s or 0.0
             chosen.append(face)
         return chosen
 

@@ -125,7 +125,8 @@ class Service:
         data : bytes
             A picture file.
         watcher : Watcher
-            The camera's own; it is not given another frame before the answer.
+            The camera's own; it is not given another frame before the answer, and none after a refusal for
+            "slow", for it is still at work.
         index : int
             Number of the frame.
         time_s : float

@@ -8,7 +8,8 @@ What a client may send:
 
 What it is sent: first ``hello``; then for each picture that is read a ``readings``, with the number of the
 frame, so that the client knows by its own clock how long it took; ``error`` for what cannot be read.
-Pictures that come while one is read wait in a slot for one: a newer one replaces an older.
+Pictures that come while one is read wait in a slot for one: a newer one replaces an older. After a picture
+that takes too long the tracks begin anew.
 """
 
 from __future__ import annotations
@@ -154,6 +155,8 @@ class Watching:
                 captured_s=picture.came_s,
             )
         except (MienError, Refusal) as error:
+            if isinstance(error, Refusal) and error.reason == "slow":
+                self._watcher = self._analyzer.watch()  # a thread is inside the old one still
             await self._complain(str(error), picture.index)
             return
         except Exception:

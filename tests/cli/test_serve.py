@@ -23,7 +23,7 @@ pytest.importorskip("uvicorn")
         (["--max-mb", "0"], "limits.upload_bytes must be a whole number from 1"),
         (["--emotions", "angr,calm"], "Did you mean 'angry'?"),
         (["--model", "resnet.fer"], "Did you mean 'resnet.ferplus'?"),
-        (["--host", "192.0.2.1", "--token", "a token that is long"], "is no address of this machine"),
+        (["--host", "192.0.2.1", "--token", "a-token-that-is-long"], "is no address of this machine"),
     ],
 )
 def test_what_cannot_be_served_is_said(run, monkeypatch, words, complaint):
@@ -52,7 +52,7 @@ def test_without_its_packages_it_says_what_to_install(run, monkeypatch):
     assert "pip install 'mien[serve]'" in result.err
 
 
-@pytest.mark.parametrize("token", [None, "a token that is long"])
+@pytest.mark.parametrize("token", [None, "a-token-that-is-long"])
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_until_it_is_ended(token, end):
     command = [sys.executable, "-m", "mien", "serve", "--port", "0", "--emotions", "anger,calm"]

@@ -15,6 +15,9 @@ from mien.outputs.live_routes import IN_FLIGHT, PAGE_FILES, page_file
 pytest.importorskip("fastapi")
 exceptions = pytest.importorskip("websockets.exceptions")
 
+BEYOND = f'{{"type": "ping", "at": {"9" * 400}}}'
+"""A whole number that no float holds."""
+
 
 def gone(hub):
     """Wait until the server has noticed that everyone went."""
@@ -144,7 +147,18 @@ def test_a_ping_is_answered_with_the_time(client):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no JSON", "[]", "null", '{"type": 3}', '{"type": "ping", "at": NaN}', "[" * 900, "x" * 5000]
+    "text",
+    [
+        "",
+        "no JSON",
+        "[]",
+        "null",
+        '{"type": 3}',
+        '{"type": "ping", "at": NaN}',
+        BEYOND,
+        "[" * 900,
+        "x" * 5000,
+    ],
 )
 def test_messages_that_make_no_sense_are_answered(client, text):
     with client.connect("/v1/live") as socket:
@@ -180,12 +194,12 @@ def test_a_viewer_that_goes_is_forgotten(client, hub):
 
 
 def test_the_page_is_open_and_what_it_shows_is_not(hub):
-    with a_site(hub, token="not to be guessed") as client:
+    with a_site(hub, token="not-to-be-guessed") as client:
         assert client.get("/").status_code == 200
         assert client.get("/page/live.js").status_code == 200
         assert client.get("/v1/live/info").status_code == 401
-        assert client.get("/v1/live/info?token=not%20to%20be%20guessed").status_code == 200
-        with client.connect("/v1/live?token=not%20to%20be%20guessed") as socket:
+        assert client.get("/v1/live/info?token=not-to-be-guessed").status_code == 200
+        with client.connect("/v1/live?token=not-to-be-guessed") as socket:
             assert socket.json()["type"] == "hello"
         with pytest.raises(exceptions.InvalidStatus, match="401"), client.connect("/v1/live"):
             pass
@@ -205,6 +219,8 @@ def test_clips_of_a_story(tmp_path, hub):
     film.write_bytes(b"a film")
     with a_site(hub, clips={"scenes/door.mp4": film}) as client:
         assert client.get("/v1/live/info").json()["clips"] == ["scenes/door.mp4"]
+        with client.connect("/v1/live") as socket:  # a page that comes back learns from this alone
+            assert socket.json()["clips"] == ["scenes/door.mp4"]
         answer = client.get("/v1/live/clips/scenes/door.mp4")
         assert (answer.content, answer.headers["content-type"]) == (b"a film", "video/mp4")
         part = client.get("/v1/live/clips/scenes/door.mp4", Range="bytes=2-5")

@@ -47,7 +47,27 @@ NAMES = """
   const all = [...document.querySelectorAll('button, a')].filter((b) => !b.hidden);
   return all.map((b) => b.textContent.trim());
 """
+TOKEN = "return import('/page/inputs.js').then((inputs) => inputs.token)"
 FRONT = "return document.querySelector('#film video[data-front=yes]')?.currentSrc ?? ''"
+PLAYED = "return document.querySelector('#film video[data-front=yes]')?.currentTime ?? 0"
+FAILURES = (
+    """
+  const { prototype } = HTMLCanvasElement, { toBlob } = prototype;
+  window.asked = 0;
+  prototype.toBlob = function (done, ...how) {
+    window.asked++ ? toBlob.call(this, done, ...how) : done(null);
+  };
+""",
+    """
+  const { createImageBitmap } = window;
+  window.asked = 0;
+  window.createImageBitmap = async (...what) => {
+    if (!window.asked++) throw new Error("No.");
+    return createImageBitmap(...what);
+  };
+""",
+)
+"""The first picture fails; they count how often one is taken."""
 YELLOW_PIXELS = """
   const c = document.getElementById('timeline');
   const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
@@ -375,11 +395,17 @@ def test_the_connection_survives_a_restart_of_the_server(page, show):
 
 
 def test_a_token_is_asked_for_and_taken_from_the_address(page, show):
-    with a_site(show.hub, token="not to be guessed") as site:
+    with a_site(show.hub, token="not-to-be-guessed") as site:
         page.open(site.url)
         page.wait(lambda: "needs its token" in page.state.get("said", ""), "no word of the token")
-        page.open(f"{site.url}/#token=not%20to%20be%20guessed")
+        page.open(f"{site.url}/#token=not+to-be-guessed")  # a plus is no space
+        page.wait(lambda: "needs its token" in page.state.get("said", ""), "no word of the token")
+        assert page.run(TOKEN) == "not+to-be-guessed"
+        page.run("location.hash = 'token=not-to-be-guessed'")  # as one mends the address
         show.until(page, faces="1", connection="open")
+        page.run("location.hash = 'people'")  # a link in the page
+        show.until(page, faces="1", connection="open")
+        assert page.run(TOKEN) == "not-to-be-guessed"
 
 
 def test_motion_is_reduced_where_that_is_wished(page, show, site):
@@ -441,6 +467,29 @@ def test_the_film_of_a_story_follows_its_decisions(page, show, tmp_path):
         assert page.complaints() == []
 
 
+def test_a_changed_story_plays_in_a_page_that_was_open(page, show, tmp_path):
+    clips = {name: film_of(tmp_path / name, seconds=8.0) for name in ("door.webm", "stairs.webm")}
+    decision = {
+        "type": "decision",
+        "time_s": 0.0,
+        "cue": "go",
+        "track": 0,
+        "reason": "",
+        "clip": "stairs.webm",
+    }
+    show.index = 25_000  # a run that lasted
+    with a_site(show.hub, clips={"door.webm": clips["door.webm"]}) as site:
+        port = int(site.url.rpartition(":")[2])
+        page.open(site.url)
+        show.until(page, faces="1", connection="open")
+    page.until(connection="lost")
+    after = Show()
+    after.hub.tell(decision)
+    with Server(create_app(an_analyzer(), live=live_mount(after.hub, clips=clips)), port=port):
+        page.until(connection="open", film="yes", clip="stairs.webm")
+        assert page.run(PLAYED) < 6  # it begins at its beginning: the old run's time is not this one's
+
+
 # The browser's own camera
 
 
@@ -498,6 +547,18 @@ def test_the_browsers_own_camera(tmp_path):
         assert 100 < (left + right) / 2 < 500 and 30 < (top + bottom) / 2 < 250  # the astronaut's face
         assert float(page.data("#latency", "ms")) > 0
         assert page.complaints() == []
+
+
+@pytest.mark.parametrize("fails", FAILURES)
+def test_a_picture_that_cannot_be_taken_is_passed_over(tmp_path, fails):
+    pictures = [np.full((240, 320, 3), (value, 90, 40), np.uint8) for value in range(0, 200, 5)]
+    film = as_camera(tmp_path / "camera.mjpeg", pictures)
+    with a_site() as site, own_camera(film) as page:
+        page.open(f"{site.url}/?input=browser")
+        page.until(connection="open", faces="1")
+        page.run(fails)
+        page.wait(lambda: page.run("return window.asked") > 5, "no picture after one that failed")
+        page.until(connection="open", faces="1", said="")
 
 
 def test_a_camera_that_is_refused_is_explained(page):

@@ -2,6 +2,8 @@
 
 import pytest
 
+from mien.errors import ArgumentError
+from mien.outputs.server.guard import Policy
 from mien.outputs.server.limits import MOST_CLIENTS, RateLimiter, client_key
 from mien.outputs.server.metrics import BUCKETS_S, FAMILIES, Metrics
 
@@ -46,6 +48,42 @@ def test_clients_without_number_are_not_all_remembered():
 )
 def test_who_is_one_client(one, other, same):
     assert (client_key(one) == client_key(other)) == same
+
+
+def a_request(**headers):
+    named = {"host": "127.0.0.1", **headers}
+    pairs = [(name.encode(), value.encode("latin-1")) for name, value in named.items()]
+    return {"path": "/v1/models", "query_string": b"", "headers": pairs}
+
+
+@pytest.mark.parametrize(
+    ("token", "given"),
+    [
+        ("short", "5 characters, 0 of them others"),
+        ("       \n", "0 characters, 0 of them others"),
+        ("abc+def/gh==", "12 characters, 4 of them others"),
+        ("a token so long", "15 characters, 3 of them others"),
+        ("schlüssel", "9 characters, 1 of them others"),
+    ],
+)
+def test_a_token_that_not_every_client_can_send(token, given):
+    with pytest.raises(ArgumentError, match=rf"token must be 8 characters .* - \. _ ~; given '{given}'\.$"):
+        Policy(RateLimiter(1, 1), token=token)
+
+
+@pytest.mark.parametrize("token", [" a_token~1.0\n", "a_token~1.0"])
+def test_white_space_around_a_token_is_none_of_it(token):
+    policy = Policy(RateLimiter(float("inf"), 1), token=token)
+    assert policy.token == "a_token~1.0"
+    assert policy.judge(a_request(authorization="Bearer a_token~1.0")) is None
+    assert policy.judge({**a_request(), "query_string": b"token=a_token~1.0"}) is None
+    assert policy.judge(a_request(authorization="Bearer a_token~1.1")).status == 401
+
+
+@pytest.mark.parametrize("origin", ["http://[", "https://[::1", "http://a\xbd/"])
+def test_an_origin_that_is_no_address_is_a_strangers(origin):
+    policy = Policy(RateLimiter(float("inf"), 1))
+    assert policy.judge(a_request(origin=origin)).status == 403
 
 
 def test_counts_as_prometheus_reads_them():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import math
+import sys
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -101,6 +101,9 @@ def live_mount(hub: LiveHub | None = None, *, clips: Mapping[str, Path] | None =
 
     films = dict(clips or {})
 
+    def about() -> dict[str, Any]:
+        return (about_mien() if hub is None else hub.about()) | {"clips": sorted(films)}
+
     async def page(request: Request) -> Response:
         name = request.path_params.get("name", "index.html")
         if name not in PAGE_FILES:
@@ -108,8 +111,7 @@ def live_mount(hub: LiveHub | None = None, *, clips: Mapping[str, Path] | None =
         return Response(page_file(name), headers=PAGE_HEADERS | {"Content-Type": PAGE_FILES[name]})
 
     async def info(_: Request) -> Response:
-        about = about_mien() if hub is None else hub.about()
-        return JSONResponse(about | {"clips": sorted(films)}, headers={"Cache-Control": "no-store"})
+        return JSONResponse(about(), headers={"Cache-Control": "no-store"})
 
     async def clip(request: Request) -> Response:
         path = films.get(request.path_params["name"])
@@ -123,7 +125,8 @@ def live_mount(hub: LiveHub | None = None, *, clips: Mapping[str, Path] | None =
             await socket.send_json({"type": "error", "error": "This server has no camera of its own."})
             await socket.close(1000)
             return
-        await _Conversation(socket, hub, video=socket.query_params.get("video") == "1").hold()
+        video = socket.query_params.get("video") == "1"
+        await _Conversation(socket, hub, hello=about(), video=video).hold()
 
     router: APIRouter = fastapi.APIRouter(
         routes=[
@@ -157,9 +160,10 @@ def page_file(name: str) -> bytes:
 class _Conversation:
     """One viewer's WebSocket: a task that sends what is new, and one that hears what the viewer says."""
 
-    def __init__(self, socket: WebSocket, hub: LiveHub, *, video: bool) -> None:
+    def __init__(self, socket: WebSocket, hub: LiveHub, *, hello: dict[str, Any], video: bool) -> None:
         self._socket = socket
         self._hub = hub
+        self._hello = hello
         self._video = video
         self._in_flight = 0
         self._news = asyncio.Event()
@@ -175,7 +179,7 @@ class _Conversation:
                 loop.call_soon_threadsafe(self._news.set)
 
         with self._hub.view(wake) as viewer:
-            await self._socket.send_json(self._hub.about())
+            await self._socket.send_json(self._hello)
             tasks = {asyncio.create_task(self._send(viewer)), asyncio.create_task(self._hear())}
             try:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -226,7 +230,7 @@ class _Conversation:
             self._in_flight = max(0, self._in_flight - 1)
             return None
         at = word.get("at")
-        if word.get("type") == "ping" and isinstance(at, int | float) and math.isfinite(at):
+        if word.get("type") == "ping" and isinstance(at, int | float) and abs(at) <= sys.float_info.max:
             return {"type": "pong", "at": at, "unix_s": time.time()}
         known = '{"type": "seen"} or {"type": "ping", "at": NUMBER}'
         return {"type": "error", "error": f"This message makes no sense here; known are {known}."}

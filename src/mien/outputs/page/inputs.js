@@ -6,7 +6,10 @@ const SILENCE_MS = 12000; // with a word every few seconds, a longer silence mea
 const WORD_MS = 4000;
 
 // A server that wants a token takes it from the part of the address after "#", which browsers keep to themselves.
-export const token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
+// There a "+" is itself, not a space.
+const given = () => new URLSearchParams(location.hash.slice(1).replaceAll("+", "%2B")).get("token") ?? "";
+export const token = given();
+addEventListener("hashchange", () => { if (given() && given() !== token) location.reload(); });
 
 export function address(path, query = {}, scheme = location.protocol) {
   const url = new URL(path, location.href);
@@ -177,20 +180,27 @@ export class BrowserCamera {
       if (now - at > LONGEST_MS) picture.close(), this.onTheWay.delete(number);
     }
     if (this.onTheWay.size >= IN_FLIGHT) return; // the newest picture is taken when there is room for it
-    this.busy = true;
     const { socket } = this.line;
+    this.busy = true;
+    try {
+      const [data, picture] = await this.take();
+      if (socket !== this.line.socket || !data) return picture.close();
+      this.onTheWay.set(this.count++, { at: now, picture });
+      this.line.send(data);
+    } finally { // also where a picture could not be taken; another connection began anew
+      if (socket === this.line.socket) this.busy = false;
+    }
+  }
+
+  take() {
     const scale = Math.min(1, WIDEST_PX / this.video.videoWidth);
     this.surface.width = Math.round(this.video.videoWidth * scale);
     this.surface.height = Math.round(this.video.videoHeight * scale);
     this.surface.getContext("2d", { alpha: false }).drawImage(this.video, 0, 0, this.surface.width, this.surface.height);
-    const [data, picture] = await Promise.all([
+    return Promise.all([
       new Promise((done) => this.surface.toBlob(done, "image/jpeg", QUALITY)).then((blob) => blob?.arrayBuffer()),
       createImageBitmap(this.surface),
     ]);
-    if (socket !== this.line.socket || !data) return picture.close();
-    this.busy = false;
-    this.onTheWay.set(this.count++, { at: now, picture });
-    this.line.send(data);
   }
 
   word(message) {

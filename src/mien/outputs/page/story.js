@@ -49,6 +49,7 @@ export class Film {
   stop() {
     this.request += 1;
     this.playing = null;
+    this.now = null; // the next run has its own time
     this.stage.hidden = true;
     for (const player of this.players) player.removeAttribute("src"), player.load();
     delete this.root.dataset.film;

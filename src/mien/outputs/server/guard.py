@@ -11,11 +11,13 @@ import hmac
 import json
 import logging
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+from mien.errors import bad_argument
 from mien.outputs.server.limits import RateLimiter
 from mien.outputs.server.metrics import Metrics
 
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 """What a browser on this machine may call it."""
+
+SHORTEST_TOKEN = 8
+"""Characters of a token."""
 
 HEADERS = {
     b"x-content-type-options": b"nosniff",
@@ -78,7 +83,7 @@ class Policy:
     ----------
     limiter : RateLimiter
     token : str, optional
-        What every request must bring, but those to `open_paths`.
+        What every request must bring, but those to `open_paths`; see :func:`clean_token`.
     hosts : frozenset of str, optional
         Names without port that the server may be called by. By default those of this machine itself; with a
         token any, as a page that tricks a browser does not know the token.
@@ -86,6 +91,11 @@ class Policy:
         Other origins whose pages may ask ("https://example.org").
     open_paths : tuple of str
         Paths that need no token; one that ends in "/" and is longer stands for all below it.
+
+    Raises
+    ------
+    ArgumentError
+        If the token is none that every client can send.
     """
 
     limiter: RateLimiter
@@ -93,6 +103,10 @@ class Policy:
     hosts: frozenset[str] | None = None
     origins: frozenset[str] = frozenset()
     open_paths: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.token is not None:
+            object.__setattr__(self, "token", clean_token(self.token))
 
     def judge(self, scope: Scope) -> Refusal | None:
         """Return why a request or connection is refused, or None."""
@@ -117,8 +131,11 @@ class Policy:
         return None
 
     def _is_own(self, origin: str, host: str) -> bool:
-        parts = urlsplit(origin) if "://" in origin else None
-        own = parts is not None and parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
+        try:
+            parts = urlsplit(origin)
+        except ValueError:  # brackets that do not close
+            return False
+        own = parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
         return own or origin.lower() in self.origins
 
     def _is_open(self, path: str) -> bool:
@@ -195,6 +212,23 @@ async def refuse(refusal: Refusal, scope: Scope, send: Send) -> None:
         prefix = "websocket.http"
     await send({"type": f"{prefix}.response.start", "status": refusal.status, "headers": headers})
     await send({"type": f"{prefix}.response.body", "body": body})
+
+
+def clean_token(token: str) -> str:
+    """Return a token without the white space around it, as a file or a shell may add.
+
+    Raises
+    ------
+    ArgumentError
+        If it is short, or has characters that change on their way in an address or a header.
+    """
+    found = token.strip()
+    if re.fullmatch(rf"[A-Za-z0-9._~-]{{{SHORTEST_TOKEN},}}", found) is None:
+        allowed = f"{SHORTEST_TOKEN} characters or more, hard to guess, of a to z, A to Z, 0 to 9 and - . _ ~"
+        others = len(re.sub(r"[A-Za-z0-9._~-]", "", found))
+        given = f"{len(found)} characters, {others} of them others"
+        raise bad_argument("token", allowed=allowed, given=given)
+    return found
 
 
 def lower(names: Iterable[str]) -> frozenset[str]:

@@ -12,13 +12,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from mien.errors import ServerError, bad_argument, require
+from mien.outputs.server.guard import clean_token
 from mien.outputs.server.watching import LONGEST_TEXT
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-
-SHORTEST_TOKEN = 8
-"""Characters of a token that a server for other machines must have."""
 
 _START_S = 30.0
 _BACKLOG = 256
@@ -125,10 +123,9 @@ def check_host(host: str, token: str | None) -> None:
     ------
     ArgumentError
     """
-    if token is not None and len(token) < SHORTEST_TOKEN:
-        allowed = f"{SHORTEST_TOKEN} characters or more, hard to guess"
-        raise bad_argument("token", allowed=allowed, given=f"{len(token)} characters")
-    if token is None and not is_loopback(host):
+    if token is not None:
+        clean_token(token)
+    elif not is_loopback(host):
         allowed = "127.0.0.1, or given with a token, since other machines can reach it"
         raise bad_argument("host", allowed=allowed, given=host)
 

@@ -161,6 +161,12 @@ def test_sequence_models_get_each_person_s_last_crops():
     assert last[0] <= 12 - 7, "two crops before the present one are a fifth of a second apart"
 
 
+def test_sequence_models_get_the_last_crops_of_slow_films_too():
+    watcher = Analyzer(FixedDetector(make_faces(1)), Moving()).watch()
+    answers = [watcher.read(frame).probability[0, :2] * 51 for frame in film(5, rate_hz=0.5, still=False)]
+    np.testing.assert_allclose(answers, [[0, 0], [0, 1], [0, 2], [1, 3], [2, 4]], atol=1e-4)
+
+
 def test_a_sequence_model_that_learned_in_steps_gets_crops_as_far_apart():
     every, second = Moving(), Moving()
     second.step = 2

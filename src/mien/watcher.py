@@ -178,7 +178,7 @@ class Watcher:
         if self.windows is None:
             probability = self.model.predict_proba(crops)
         else:
-            windows = self.windows.update(faces.track_id, crops, time_s)
+            windows = self.windows.update(faces.track_id, crops, time_s, step_s=self.tracker.step_s)
             probability = self.model.predict_windows(windows)  # type: ignore[attr-defined]  # windows are for models that have it
         if self.labels is self.model.labels:
             return probability

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mien.catalog import load_card
 from mien.cli.corpora import AGAIN, divide_labellings
@@ -161,6 +162,20 @@ def test_votes_are_named_where_they_are_compared():
     voted = replace(official(), votes=np.ones((30, 7), np.float32))
     _, _, (test,) = divide(voted, ferplus=Path("/data/new.csv"))
     assert test.command == "mien evaluate official --ferplus new.csv --split PublicTest --model {model}"
+
+
+def test_pictures_that_cannot_be_read_are_named_and_not_learned_from(run, tmp_path):
+    random = np.random.default_rng(0)
+    for emotion in ("anger", "happiness"):
+        (tmp_path / "own" / emotion).mkdir(parents=True)
+        for i in range(24):
+            picture = random.integers(0, 256, (48, 48), dtype=np.uint8)
+            Image.fromarray(picture).save(tmp_path / "own" / emotion / f"{i}.png")
+    (tmp_path / "own" / "anger" / "3.png").write_bytes(b"\x89PNG\r\n")
+    result = run("train", tmp_path / "own", "--arch", "svm-hog", "--framed", "--out", tmp_path)
+    assert result.code == 1 and "could not be read: 1." in result.err and "3.png" in result.err
+    learned = load_card(tmp_path / "svm-hog.own.toml").training_data[0].images
+    assert 24 < learned < 47, "the others are learned from, but for what is set aside or measured on"
 
 
 def test_the_command_on_a_card_gives_its_number(run, tmp_path, monkeypatch):

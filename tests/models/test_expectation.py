@@ -50,7 +50,16 @@ def test_an_emotion_never_learned_stays_unread():
 
 @pytest.mark.parametrize(
     "given",
-    ["anger=0.6,fear=0.6", "anger=0.1,fear=0.1,neutral=0.1", "anger=much", "anger=-0.1", "anger=0.2,anger=0.1", "", {}, "odd"],
+    [
+        "anger=0.6,fear=0.6",
+        "anger=0.1,fear=0.1,neutral=0.1",
+        "anger=much",
+        "anger=-0.1",
+        "anger=0.2,anger=0.1",
+        "",
+        {},
+        "odd",
+    ],
 )
 def test_shares_that_are_none(given):
     with pytest.raises(ArgumentError, match="expect"):

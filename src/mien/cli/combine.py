@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.corpora import divide_labellings, open_labellings
+from mien.cli.corpora import complain_of, divide_labellings, open_labellings
 from mien.cli.show import progress, show_written, typed_command
+from mien.errors import SourceError
 
 
 def combine(
@@ -43,7 +44,8 @@ def combine(
     from mien.faces.detect import load_detector
     from mien.training.combine import combine_models
 
-    labellings = open_labellings(data, ferplus, emotions)
+    failures: list[SourceError] = []
+    labellings = open_labellings(data, ferplus, emotions, failures)
     rows, tests = divide_labellings(
         labellings, data, ferplus, emotions=emotions, framed=framed, detector=detector, seed=split_seed
     )
@@ -63,3 +65,4 @@ def combine(
             progress=lambda done, _: show(done),
         )
     show_written(card, out)
+    complain_of(failures)

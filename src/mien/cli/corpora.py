@@ -1,4 +1,4 @@
-"""What ``mien train`` and ``mien combine`` learn from and measure on, as typed."""
+"""What the commands learn from and measure on, as typed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.errors import bad_argument
+import typer
+
+from mien.cli.show import progress
+from mien.errors import SourceError, bad_argument
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +24,28 @@ AGAIN = "the command that made the model"
 """Repeats a number that `mien evaluate` cannot give: of what was kept back, of several data sets as one."""
 
 
-def open_labellings(data: list[str], ferplus: Path | None, emotions: str | None) -> list[LabelledImages]:
+def leave_out_unreadable(corpus: LabelledImages, failures: list[SourceError]) -> LabelledImages:
+    """Return a corpus without the pictures that cannot be read; these are named, and added to `failures`."""
+    from mien.sources.labelled import readable
+
+    def report(error: SourceError) -> None:
+        failures.append(error)
+        typer.echo(f"mien: {error}", err=True)
+
+    with progress("reading", len(corpus)) as show:
+        return readable(corpus, report, progress=lambda done, _: show(done))
+
+
+def complain_of(failures: list[SourceError]) -> None:
+    """Say at the end how many pictures were left out, and end with the status 1 if there were any."""
+    if failures:
+        typer.echo(f"mien: left out because they could not be read: {len(failures)}.", err=True)
+        raise typer.Exit(1)
+
+
+def open_labellings(
+    data: list[str], ferplus: Path | None, emotions: str | None, failures: list[SourceError]
+) -> list[LabelledImages]:
     """Return the data under each of their labellings: FER2013 with votes has two.
 
     Parameters
@@ -32,6 +56,8 @@ def open_labellings(data: list[str], ferplus: Path | None, emotions: str | None)
         The FER+ votes file beside a FER2013 csv.
     emotions : str, optional
         Only these, or mergers.
+    failures : list of SourceError
+        Takes up the errors of pictures that are left out.
     """
     from mien.labels import parse_scheme
     from mien.sources.datasets import open_dataset
@@ -42,7 +68,7 @@ def open_labellings(data: list[str], ferplus: Path | None, emotions: str | None)
             raise bad_argument("ferplus", allowed="given with one FER2013 csv", given=data)
         corpora = [open_dataset(data[0], ferplus=ferplus), open_dataset(data[0], labels="ekman7")]
     else:
-        opened = [open_dataset(spec) for spec in data]
+        opened = [leave_out_unreadable(open_dataset(spec), failures) for spec in data]
         corpora = [opened[0] if len(opened) == 1 else merge(opened)]
     if emotions is None:
         return corpora

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli import options
+from mien.cli.corpora import complain_of, leave_out_unreadable
 from mien.cli.show import progress, show_table
 from mien.errors import SourceError, bad_argument
 
@@ -119,7 +120,7 @@ def evaluate(
     splits = [_split_of(corpus, split, one=len(corpora) == 1) for corpus in corpora]
     columns = [_columns(corpus, groups or [], corpora) for corpus in corpora]
     failures: list[SourceError] = []
-    corpora = [_readable(corpus, failures) for corpus in corpora]
+    corpora = [leave_out_unreadable(corpus, failures) for corpus in corpora]
     if len(corpora) == len(scorers) == 1:
         result = _one(scorers[0][0], corpora[0], splits[0], finder, missed, scheme, columns[0], cache, extra)
         print_evaluation(result)
@@ -144,9 +145,7 @@ def evaluate(
     written["unreadable"] = len(failures)
     if json_file is not None:
         write_file(json_file, (json.dumps(written, indent=2) + "\n").encode())
-    if failures:
-        typer.echo(f"mien: left out because they could not be read: {len(failures)}.", err=True)
-        raise typer.Exit(1)
+    complain_of(failures)
 
 
 def _refuse(
@@ -214,18 +213,6 @@ def _split_of(corpus: LabelledImages, split: str | None, *, one: bool) -> str | 
     if one:
         rows_of(corpus, split)
     return split if one or (corpus.split != "").any() else None
-
-
-def _readable(corpus: LabelledImages, failures: list[SourceError]) -> LabelledImages:
-    """Return a corpus without the pictures that cannot be read, which are named and counted."""
-    from mien.sources.labelled import readable
-
-    def report(error: SourceError) -> None:
-        failures.append(error)
-        typer.echo(f"mien: {error}", err=True)
-
-    with progress("reading", len(corpus)) as show:
-        return readable(corpus, report, progress=lambda done, _: show(done))
 
 
 def _columns(corpus: LabelledImages, wanted: list[str], corpora: list[LabelledImages]) -> list[str]:

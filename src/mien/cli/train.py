@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.corpora import divide_labellings, open_labellings
+from mien.cli.corpora import complain_of, divide_labellings, open_labellings
 from mien.cli.portrait import sample_portrait
 from mien.cli.show import hush_training, progress, show_table, show_written, typed_command
-from mien.errors import bad_argument, unknown_name
+from mien.errors import SourceError, bad_argument, unknown_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,7 +107,10 @@ def train(
     arch = changes.pop("arch", arch)
     recipe = recipe_for(arch, **{"pretrained": _weights(arch, pretrained)} | changes)
     finder = None if framed else load_detector(detector)
-    labellings = open_labellings(data, ferplus, emotions)
+    failures: list[SourceError] = []
+    labellings = open_labellings(data, ferplus, emotions, failures)
+    if failures and geometry is not None:
+        raise bad_argument("geometry", allowed="beside pictures that can all be read", given=str(geometry))
     taken, tests = divide_labellings(
         labellings, data, ferplus, emotions=emotions, framed=framed, detector=detector, seed=recipe.split_seed
     )
@@ -132,6 +135,7 @@ def train(
             progress=lambda done, _: show(done),
         )
     show_written(card, out)
+    complain_of(failures)
 
 
 def _list() -> None:

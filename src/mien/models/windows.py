@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import bad_argument
+from mien.faces.track import STEPS
 
 RATE_HZ = 25.0
 """Pictures a second, if nothing else is known: most films of faces have 24 to 30 frames a second."""
@@ -30,7 +31,8 @@ class Windows:
     step : int
         Of those pictures, counted back from the present one, every which is in a window.
     forget_s : float
-        A person who was not seen for so long starts anew, with a face that did not move.
+        A person who was not seen for so long starts anew, with a face that did not move. Where frames are far
+        apart, :data:`mien.faces.track.STEPS` steps from frame to frame if that is longer.
 
     Raises
     ------
@@ -55,7 +57,14 @@ class Windows:
         self._kept: dict[int, list[tuple[float, Crops]]] = {}
         self._seen_s: dict[int, float] = {}
 
-    def update(self, track_id: Sequence[int] | NDArray[np.int64], crops: Crops, time_s: float) -> Crops:
+    def update(
+        self,
+        track_id: Sequence[int] | NDArray[np.int64],
+        crops: Crops,
+        time_s: float,
+        *,
+        step_s: float = 0.0,
+    ) -> Crops:
         """Take the crops of one frame.
 
         Parameters
@@ -64,6 +73,8 @@ class Windows:
         crops : ndarray of shape (n, S, S) or (n, S, S, 3), uint8
         time_s : float
             Seconds; not before that of the last call.
+        step_s : float
+            How far apart frames are, seconds (:attr:`mien.faces.track.Tracker.step_s`).
 
         Returns
         -------
@@ -71,7 +82,8 @@ class Windows:
             Of each face `frames` crops, oldest first and the present one last. What is not known yet is
             the first crop that is, as of a face that did not move.
         """
-        for track in [t for t, seen_s in self._seen_s.items() if time_s - seen_s > self.forget_s]:
+        left_s = max(self.forget_s, STEPS * step_s)
+        for track in [t for t, seen_s in self._seen_s.items() if time_s - seen_s > left_s]:
             del self._kept[track], self._seen_s[track]
         windows = np.empty((len(crops), self.frames, *crops.shape[1:]), np.uint8)
         past = (self.frames - 1) * self.step

@@ -54,8 +54,9 @@ def evaluate(
         typer.Option(help="With --detect: put so much around every picture, as a share of its sides (0.5)."),
     ] = None,
     fill: Annotated[
-        str, typer.Option(help="What --surround puts there: plain (its mean border colour), repeat or black.")
-    ] = "plain",
+        str | None,
+        typer.Option(help="What --surround puts there: plain (its mean border; default), repeat, black."),
+    ] = None,
     mirrored: Annotated[
         bool, typer.Option("--mirrored", help="Read each face twice, as it is and mirrored: twice the work.")
     ] = False,
@@ -103,6 +104,13 @@ def evaluate(
     from mien.training.mirrored import mirror
 
     _refuse(detect, framed, surround, plot, robustness, pairs=len(dataset) * len(model or ["default"]))
+    _refuse_alone(
+        {
+            "--fill": fill is not None and surround is None,
+            "--sample": sample is not None and not robustness,
+            "--detector": detector != "default" and framed,
+        }
+    )
     if json_file is not None:
         check_target(json_file)
     extra: dict[str, Any] = {
@@ -166,10 +174,22 @@ def _refuse(
         check_chart(plot)
 
 
-def _surround(share: float | None, fill: str) -> Surround | None:
+def _refuse_alone(typed: dict[str, bool]) -> None:
+    """Complain of options that would change nothing as they were typed."""
+    needs = {
+        "--fill": "is for --surround.",
+        "--sample": "is for --robustness.",
+        "--detector": "is not asked where --framed takes every picture as it is.",
+    }
+    for name, idle in typed.items():
+        if idle:
+            raise typer.BadParameter(needs[name], param_hint=name)
+
+
+def _surround(share: float | None, fill: str | None) -> Surround | None:
     from mien.training.surround import Surround
 
-    return None if share is None else Surround(share, fill)
+    return None if share is None else Surround(share, fill or "plain")
 
 
 def _names(text: str | None) -> tuple[str, ...]:

@@ -114,7 +114,7 @@ def test_evaluate_from_detection_counts_a_missed_face(run, classes, tmp_path):
         (["SET", "--detect", "--framed"], "exclude", 2),
         (["SET", "--fill", "black"], "is for --surround", 2),
         (["SET", "--sample", "3"], "is for --robustness", 2),
-        (["SET", "--framed", "--detector", "nonsense"], "--framed takes every picture", 2),
+        (["SET", "--framed", "--detector", "nonsense"], "is not asked", 2),
         (["SET/happy/a.png"], "a.png", 1),
         (["SET", "--json", "missing/x.json"], "there is no folder missing", 1),
     ],

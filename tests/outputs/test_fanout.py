@@ -1,6 +1,7 @@
 """Many outputs: none waits for another, none is lost in silence."""
 
 import json
+import os
 import threading
 import time
 
@@ -203,6 +204,15 @@ def test_a_log_of_decisions_is_given_no_frames(tmp_path):
         assert outputs.status()[0].waiting == 5
         log.released.set()
     assert len(log.path.read_text().splitlines()) == 6 and not said
+
+
+def test_each_decision_is_brought_to_the_disk(tmp_path, monkeypatch):
+    lengths = []
+    monkeypatch.setattr(os, "fsync", lambda file: lengths.append(os.fstat(file).st_size))
+    with DecisionLog(tmp_path / "d.jsonl") as log:
+        for _ in range(2):
+            log.decide(DECISION)
+    assert lengths[1] == log.path.stat().st_size > lengths[0] > 0
 
 
 def test_who_never_answers_is_given_up_at_the_end():

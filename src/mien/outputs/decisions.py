@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ def _now() -> datetime:
 
 
 class DecisionLog:
-    """Adds each decision to a file of JSON Lines; each line is on disk before the next frame.
+    """Adds each decision to a file of JSON Lines; each line is on the disk before the next.
 
     A log that is there already is added to: an installation that is restarted keeps its history. Each line
     has "at" (the time of day, UTC, ISO 8601), and the values of :class:`mien.story.Decision`.
@@ -76,6 +77,8 @@ class DecisionLog:
         try:
             if self._file.write(data) != len(data):
                 raise OSError(28, "No space left on device")
+            if self.path.is_file():  # no pipe or terminal; decisions are few, so that each may wait for the disk
+                os.fsync(self._file.fileno())
         except OSError as error:
             self._file.truncate(end)  # no half line, which the next would be added to
             raise self._refused(error) from error

@@ -77,7 +77,7 @@ class DecisionLog:
         try:
             if self._file.write(data) != len(data):
                 raise OSError(28, "No space left on device")
-            if self.path.is_file():  # no pipe or terminal; decisions are few, so that each may wait for the disk
+            if self.path.is_file():  # no pipe; decisions are few, and each may wait for the disk
                 os.fsync(self._file.fileno())
         except OSError as error:
             self._file.truncate(end)  # no half line, which the next would be added to

@@ -51,6 +51,11 @@ def test_list(run):
     [
         ([], "--arch and --data are needed", 2),
         (["--arch", "cnn"], "--arch and --data are needed", 2),
+        (
+            ["--arch", "cnn", "--data", "SET/one", "--framed", "--detector", "default", "--out", "SET/out"],
+            "--detector and --framed exclude each other",
+            2,
+        ),
         (["--arch", "cnm", "--data", "SET/one"], "Did you mean 'cnn'", 1),
         (["--arch", "cnn", "--data", "SET/none"], "none", 1),
         (["--arch", "cnn", "--data", "SET/one", "--emotions", "happy vs"], "emotion", 1),

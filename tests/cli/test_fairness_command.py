@@ -53,6 +53,9 @@ def test_all_columns_and_a_surrounding(run, crowd):
     [
         (["nowhere.csv"], "nowhere.csv does not exist", 1),
         (["CROWD", "--by", "wher"], "Did you mean 'where'", 1),
+        (["CROWD", "--fill", "plain"], "--fill: is what --surround puts around", 2),
+        (["CROWD", "--fill", "blak"], "--fill: is what --surround puts around", 2),
+        (["CROWD", "--surround", 0.5, "--fill", "blak"], "fill must be one of plain", 1),
         (["CROWD", "--surround", 0], "surround must be over 0", 1),
         (["CROWD", "--tolerance", -1], "--tolerance", 2),
         (["CROWD", "--out", "no/such/folder/a.html"], "no/such/folder", 1),

@@ -87,5 +87,13 @@ def test_wrong_input_is_a_sentence(run, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["stills.csv", "text.csv"]
 
 
+@pytest.mark.parametrize("folder", [".", "..", "/"])
+def test_a_folder_is_no_table(run, tmp_path, monkeypatch, folder):
+    monkeypatch.chdir(tmp_path)
+    result = run("report", folder)
+    assert (result.code, result.out) == (1, "")
+    assert result.err == f"mien: table must be a file, not a folder; given {folder!r}.\n"
+
+
 def test_the_command_wants_a_table(run):
     assert run("report").code == 2

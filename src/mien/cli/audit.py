@@ -29,7 +29,9 @@ def audit(
     sample: Annotated[
         int | None, typer.Option(min=1, help="Look for faces only in so many pictures of each data set.")
     ] = None,
-    detector: Annotated[str, typer.Option(help="Name or ONNX file.")] = "default",
+    detector: Annotated[
+        str | None, typer.Option(help="Name or ONNX file; by default the one that ships.")
+    ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Folder in which what the detector finds is kept for the next time.")
     ] = None,
@@ -47,9 +49,11 @@ def audit(
     from mien.training.audit import audit as look_over
     from mien.training.audit_page import write_audit_page
 
+    if not detect:
+        _refuse_without_detection(sample=sample, detector=detector, cache=cache)
     make_folder(out)
     corpora = [open_dataset(spec, ferplus=None if i else ferplus) for i, spec in enumerate(datasets)]
-    finder = load_detector(detector) if detect else None
+    finder = load_detector(detector or "default") if detect else None
     pictures = sum(map(len, corpora))
     looked_at = sum(min(len(corpus), sample or len(corpus)) for corpus in corpora) if detect else 0
     with progress("looking", pictures + looked_at) as show:
@@ -74,3 +78,10 @@ def audit(
     ]
     show_table(("found", "number", "of", "share"), rows, right=("number", "of", "share"))
     typer.echo(f"Written to {out / 'audit.html'} and {out / 'audit.json'}")
+
+
+def _refuse_without_detection(**given: object) -> None:
+    """Complain of options that say how faces are looked for, where none are."""
+    for name, value in given.items():
+        if value is not None:
+            raise typer.BadParameter("is for looking for faces, not for --no-detect.", param_hint=f"--{name}")

@@ -50,7 +50,9 @@ def compare(
     framed: Annotated[
         bool, typer.Option("--framed", help="Take every picture as it is, without alignment.")
     ] = False,
-    detector: Annotated[str, typer.Option(help="Name or ONNX file.")] = "default",
+    detector: Annotated[
+        str | None, typer.Option(help="Name or ONNX file; by default the one that ships.")
+    ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Folder in which cut faces are kept; default: OUT/cache.")
     ] = None,
@@ -67,6 +69,8 @@ def compare(
         return
     if not arch or not data:
         raise typer.BadParameter("--arch and --data are needed; --list shows the architectures.")
+    if framed and detector is not None:
+        raise typer.BadParameter("--detector and --framed exclude each other.")
     hush_training()
     from mien.faces.detect import load_detector
     from mien.labels import parse_scheme
@@ -90,7 +94,7 @@ def compare(
         grid,
         out=out,
         train=train_model,
-        detector=None if framed else load_detector(detector),
+        detector=None if framed else load_detector(detector or "default"),
         cache=cache or out / "cache",
         command=typed_command(),
         progress=lambda done, total, doing: typer.echo(f"{done} of {total} done; {doing}", err=True),

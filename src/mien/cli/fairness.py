@@ -41,8 +41,11 @@ def fairness(
         ),
     ] = None,
     fill: Annotated[
-        str, typer.Option(help="What --surround puts there: plain (its mean border colour), repeat or black.")
-    ] = "plain",
+        str | None,
+        typer.Option(
+            help="What --surround puts there: plain (its mean border colour; the default), repeat or black."
+        ),
+    ] = None,
     shuffles: Annotated[
         int, typer.Option(min=99, max=100_000, help="How often groups are shuffled for the p values.")
     ] = 5000,
@@ -65,10 +68,12 @@ def fairness(
     from mien.training.fairness_page import write_fairness_page
     from mien.training.surround import Surround
 
+    if fill is not None and surround is None:
+        raise typer.BadParameter("is what --surround puts around; give that too.", param_hint="--fill")
     for target in (out, json_file):
         if target is not None:
             check_target(target)
-    around = None if surround is None else Surround(surround, fill)
+    around = None if surround is None else Surround(surround, fill or "plain")
     pictures = read_grouped(table, by or ())
     finder = load_detector(detector, threads=threads)
     reader = load_model(model, expect=expect, threads=threads)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from mien.cli import options
+from mien.errors import bad_argument
 
 if TYPE_CHECKING:
     from mien.analyzer import Analyzer
@@ -68,6 +69,10 @@ def live(
         raise typer.BadParameter("give a camera or a source, not both.", param_hint="--source")
     if baseline is not None and story is None:
         raise typer.BadParameter("is for a story; give one with --story.", param_hint="--baseline")
+    if story is None and any(spec.startswith("decisions:") for spec in out or []):
+        raise typer.BadParameter("decisions are a story's; give one with --story.", param_hint="--out")
+    spec = source or camera or "0"
+    name = in_words(spec)
     check_host(host, token)
     tale = None if story is None else read_story(story, baseline_s=baseline)
     outputs = [open_output(spec) for spec in out or [] if spec != ON_THE_PAGE]
@@ -84,7 +89,7 @@ def live(
     if tale is not None:
         tale.check(analyzer.labels)
     address = _Address(host, port, token)
-    _run(analyzer, source or camera or "0", address, outputs=outputs, story=tale, loop=loop)
+    _run(analyzer, spec, address, name=name, outputs=outputs, story=tale, loop=loop)
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,7 @@ def _run(
     spec: str,
     address: _Address,
     *,
+    name: str,
     outputs: list[Output],
     story: Story | None,
     loop: bool,
@@ -112,7 +118,7 @@ def _run(
     from mien.sources.camera import Camera
 
     hub = LiveHub(
-        source=in_words(spec),
+        source=name,
         emotions=tuple(analyzer.labels),
         model=analyzer.model.name,
         records=tuple(Path(one.name.removeprefix("decisions:")).name for one in outputs if one.keep),
@@ -155,12 +161,21 @@ def _serve(server: Server) -> None:
 
 
 def in_words(spec: str) -> str:
-    """Name a source for people: a camera by its number, a file or stream without the way to it."""
+    """Name a source for people: a camera by its number, a file or stream without the way to it.
+
+    Raises
+    ------
+    ArgumentError
+        If it is no address.
+    """
     if spec.isdecimal():
         return f"camera {spec}"
     if "://" not in spec:
         return Path(spec).name
-    parts = urlsplit(spec)
+    try:
+        parts = urlsplit(spec)
+    except ValueError:  # brackets that do not close
+        raise bad_argument("--source", allowed="a film, or an address as rtsp://HOST", given=spec) from None
     return f"{parts.scheme}://{parts.hostname or ''}"  # no passwords on a page
 
 

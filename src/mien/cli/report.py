@@ -25,6 +25,8 @@ def report(
     from mien.outputs.files import check_target, write_file
     from mien.outputs.film_report import write_film_report
 
+    if table.is_dir():
+        raise bad_argument("table", allowed="a file, not a folder", given=str(table))
     page = out or table.with_name(f"{Path(table.name.removesuffix('.part')).stem}_report.html")
     for target, name in ((page, "--out"), (json_file, "--json")):
         if target is not None and target.resolve() == table.resolve():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mien.cli import options
+from mien.errors import bad_argument
 
 if TYPE_CHECKING:
     from mien.outputs.server import Limits
@@ -73,8 +75,15 @@ def _limits(*, workers: int, max_mb: float, max_megapixels: float, rate: float) 
     usual = Limits()
     return Limits(
         workers=workers,
-        upload_bytes=round(max_mb * 1e6),
-        pixels=round(max_megapixels * 1e6),
+        upload_bytes=_whole("--max-mb", max_mb, 1_000_000),
+        pixels=_whole("--max-megapixels", max_megapixels, 1_000_000),
         requests_per_s=rate or float("inf"),
-        burst=max(usual.burst, round(2 * rate)),
+        burst=max(usual.burst, _whole("--rate", rate, 2)),
     )
+
+
+def _whole(option: str, value: float, times: int) -> int:
+    """Return so many times an option's value, to a whole number."""
+    if not math.isfinite(value * times):
+        raise bad_argument(option, allowed="a finite number", given=value)
+    return round(value * times)

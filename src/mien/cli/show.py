@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from mien.catalog import ModelCard
 from mien.readings import Readings
@@ -29,12 +30,12 @@ def console() -> Console:
 
 
 def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:
-    """Print a table; the columns named in `right` are aligned to the right."""
+    """Print a table, its words as they are; the columns named in `right` are aligned to the right."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+        table.add_column(Text(heading), justify="right" if heading in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     console().print(table)
 
 
@@ -116,5 +117,5 @@ def progress(what: str, total: int) -> Iterator[Any]:
 
 
 def _plain(text: str) -> str:
-    """Return a file name as rich prints it literally."""
-    return text.replace("[", r"\[").encode("utf-8", "backslashreplace").decode("utf-8")
+    """Return a file name as every terminal can print it."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

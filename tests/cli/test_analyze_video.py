@@ -182,6 +182,14 @@ def test_an_interrupted_run_goes_on_to_the_same_table(run, interrupted, long_fil
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([whole.name, again.name])
 
 
+def test_what_is_said_when_interrupted_can_be_typed(run, interrupted, long_film, tmp_path):
+    drawn = ("--annotate", tmp_path / "drawn.mp4")
+    result = interrupted(3, "--out", tmp_path / "t.csv", *drawn)
+    assert "with --resume and without --annotate goes on" in result.err
+    assert run("analyze", long_film, "--out", tmp_path / "t.csv", "--resume", *drawn).code == 2
+    assert run("analyze", long_film, "--out", tmp_path / "t.csv", "--resume").code == 0
+
+
 def test_a_run_begun_otherwise_is_not_gone_on_with(run, interrupted, long_film, tmp_path):
     interrupted(17, "--out", tmp_path / "t.csv")
     result = run("analyze", long_film, "--out", tmp_path / "t.csv", "--every", "2", "--resume")

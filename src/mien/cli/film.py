@@ -117,7 +117,8 @@ def analyze_film(path: Path, analyzer: Analyzer, options: FilmOptions) -> None:
     except KeyboardInterrupt:
         if options.out is not None:
             without = "" if options.annotate is None else " and without --annotate"
-            typer.echo(f"mien: interrupted; the same command with --resume{without} goes on from here.", err=True)
+            again = f"the same command with --resume{without} goes on from here"
+            typer.echo(f"mien: interrupted; {again}.", err=True)
         raise
     tally.end()
     if options.plot is not None and options.out is not None and tally.frames:

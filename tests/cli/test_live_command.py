@@ -39,7 +39,7 @@ def film(tmp_path_factory, portrait):
         (["--camera", "0", "--source", "a.mp4"], 2, "not both"),
         (["--baseline", "5"], 2, "give one with --story"),
         (["--out", "decisions:why.jsonl"], 2, "decisions are a story's; give one with --story"),
-        (["--source", "rtsp://[::1"], 1, "--source must be a film, or an address as rtsp://HOST; given"),
+        (["--source", "rtsp://me:secret@[::1"], 1, "an address as rtsp://HOST; given 'rtsp://...'"),
         (["--source", "nowhere.mp4"], 1, "nowhere.mp4"),
         (["--camera", "/dev/video99"], 1, "/dev/video99"),
         (["--host", "0.0.0.0"], 1, "host must be 127.0.0.1, or given with a token"),

@@ -175,7 +175,8 @@ def in_words(spec: str) -> str:
     try:
         parts = urlsplit(spec)
     except ValueError:  # brackets that do not close
-        raise bad_argument("--source", allowed="a film, or an address as rtsp://HOST", given=spec) from None
+        allowed = "a film, or an address as rtsp://HOST"
+        raise bad_argument("--source", allowed=allowed, given=spec.partition("://")[0] + "://...") from None
     return f"{parts.scheme}://{parts.hostname or ''}"  # no passwords on a page
 
 

@@ -147,6 +147,7 @@ LAYERS = [
     Room("training.networks", "torch"),
     Room("training.runs", "torch lightning"),
     Room("training.teachers", "torch"),
+    Room("training.sharpness", "torch"),
     Room("training.module", "numpy torch lightning"),
     Room("training.quantise", "numpy onnx onnxruntime"),
     Room("training.base", "numpy onnx torch"),

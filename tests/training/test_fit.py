@@ -19,6 +19,7 @@ from mien.sources.labelled import LabelledImages
 from mien.training.data import prepare
 from mien.training.fit import fit
 from mien.training.geometry import Geometry
+from mien.training.module import ExpressionModule
 from mien.training.recipe import Recipe, recipe_for
 from mien.training.runs import check_base, open_run
 
@@ -107,6 +108,39 @@ def test_a_resumed_run_draws_what_it_would_have_drawn(tmp_path):
     parts = fit(data, recipe, tmp_path / "parts").state_dict()
     for name, value in whole.items():
         torch.testing.assert_close(parts[name], value, msg=name)
+
+
+class Watch(Callback):
+    """Notes what the network is shown while it learns, and what it answers."""
+
+    def __init__(self):
+        self.shown, self.answers = [], []
+
+    def on_fit_start(self, trainer, module):
+        module.network.register_forward_hook(self.note)
+
+    def note(self, network, shown, answer):
+        if network.training:
+            self.shown.append(shown[0].clone())
+            self.answers.append(answer["ekman7"].detach().clone())
+
+
+def test_a_sharpness_aware_step_answers_twice_to_the_same_copies(tmp_path):
+    recipe = recipe_for(
+        "resnet-tiny", epochs=1, batch=8, held_out=0.2, mixup=0.2, sharpness=0.1, precision="32-true"
+    )
+    pictures, label = stripes(32)
+    data, watch = prepare([corpus(pictures, label)], recipe), Watch()
+    aware = fit(data, recipe, tmp_path / "aware", [watch]).state_dict()
+    assert len(watch.shown) == 6, "three steps of two passes"
+    for here, there in zip(watch.shown[::2], watch.shown[1::2], strict=True):
+        torch.testing.assert_close(here, there)
+    for here, there in zip(watch.answers[::2], watch.answers[1::2], strict=True):
+        assert (here - there).abs().max() > 1e-4, "the second from other weights"
+    assert not torch.equal(watch.shown[0], watch.shown[2])
+    plain = fit(data, replace(recipe, sharpness=0.0), tmp_path / "plain").state_dict()
+    learning = [name for name, _ in ExpressionModule(recipe, data.heads, []).named_parameters()]
+    assert any(not torch.equal(aware[name], plain[name]) for name in learning)
 
 
 def test_a_folder_with_another_recipe_is_refused(tmp_path):

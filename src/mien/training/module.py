@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import lightning as L
@@ -15,6 +16,7 @@ from mien.training.augment import Augment, Augmentation, cut
 from mien.training.data import MOVEMENTS
 from mien.training.networks import ExpressionNetwork
 from mien.training.recipe import Recipe
+from mien.training.sharpness import uphill
 from mien.training.teachers import TAUGHT
 
 
@@ -57,6 +59,8 @@ class ExpressionModule(L.LightningModule):
         self.best = {name: 0.0 for name in heads if name != MOVEMENTS}
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
+        # as this step draws in every run of the seed, stopped before it or not, and in each of its passes
+        torch.manual_seed(step_seed(self.recipe.seed, self.global_step, self.global_rank))
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             crops, flip = self.augment(batch["picture"], self._alignments(batch))
             share, other = self._pairs(len(crops))
@@ -123,9 +127,20 @@ class ExpressionModule(L.LightningModule):
             begun = self.current_epoch >= self.recipe.head_epochs
             thaw(self.network.trunk, self.recipe.learning if begun else 0.0)
 
-    def on_train_batch_start(self, *_: Any) -> None:
-        """Draw as this step does in every run of the seed, whether the run was stopped before it or not."""
-        torch.manual_seed(step_seed(self.recipe.seed, self.global_step, self.global_rank))
+    def optimizer_step(
+        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
+    ) -> None:
+        """Take a step; a sharpness-aware one by the gradient that the batch has a little uphill from here."""
+        if not self.recipe.sharpness or optimizer_closure is None:
+            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+            return
+        optimizer_closure()
+
+        def from_uphill() -> Any:
+            with uphill(self.network, self.recipe.sharpness):
+                return optimizer_closure()
+
+        super().optimizer_step(epoch, batch_idx, optimizer, from_uphill)
 
     def configure_optimizers(self) -> Any:
         decay = [p for p in self.network.parameters() if p.ndim > 1]

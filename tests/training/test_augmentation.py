@@ -25,7 +25,17 @@ def test_the_default_is_what_the_shipped_network_learned_with():
         0.5,
         (0.02, 0.2),
     )
-    added = ("crop", "hard_light", "light_above", "brightness", "contrast", "dark", "coarse", "jpeg")
+    added = (
+        "crop",
+        "hard_light",
+        "light_above",
+        "shadows",
+        "brightness",
+        "contrast",
+        "dark",
+        "coarse",
+        "jpeg",
+    )
     assert not any(getattr(settings, name) for name in added)
 
 

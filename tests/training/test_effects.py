@@ -10,6 +10,7 @@ from mien.training.effects import (
     EFFECTS,
     add_noise,
     blur,
+    cast_shadows,
     change_brightness,
     change_contrast,
     change_gamma,
@@ -73,6 +74,20 @@ def test_light_above_comes_from_above_more_often_than_from_below():
     below = lit[:, :10].mean((1, 2)) < lit[:, -10:].mean((1, 2)) - 20
     assert (above | below).all()
     assert 0.65 < above.float().mean() < 0.85
+
+
+def test_shadows_are_spots_as_deep_and_wide_as_asked_anywhere_on_the_face():
+    settings = replace(Augmentation(), shadows_depth=(0.5, 0.5), shadows_radius=(0.05, 0.05))
+    shade = 1 - cast_shadows(flat(), settings)[:, 0] / 100
+    assert shade.min() >= 0
+    deepest = shade.amax((1, 2))
+    assert deepest.min() > 0.3, "one at least, though its middle may lie between pixels"
+    assert 0.45 < deepest.median() < 0.6, "a few lie on one another"
+    assert (shade > 0.25).float().mean() < 0.06, "a spot of a twentieth of the side is small"
+    wide = 1 - cast_shadows(flat(), replace(settings, shadows_radius=(0.2, 0.2)))[:, 0] / 100
+    assert (wide > 0.25).float().mean() > 4 * (shade > 0.25).float().mean()
+    for half in (shade[:, :22], shade[:, 22:], shade[:, :, :22], shade[:, :, 22:]):
+        assert half.sum() / shade.sum() == pytest.approx(0.5, abs=0.12)
 
 
 def test_gamma_brightens_below_one():

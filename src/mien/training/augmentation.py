@@ -45,6 +45,12 @@ class Augmentation:
         Light from above, or more rarely from below, as a steep ramp.
     light_above_strength : tuple of float
         Logarithm of the ratio between the middle and the edge.
+    shadows : float
+        One to four soft spots of shadow anywhere, as sockets, hair and the brims of hats throw them.
+    shadows_depth : tuple of float
+        Share of the light that is missing in the middle of each, 0 to 1.
+    shadows_radius : tuple of float
+        Standard deviation of each, in sides of the crop.
     gamma : float
     gamma_range : tuple of float
         The exponent; below 1 is brighter.
@@ -96,6 +102,9 @@ class Augmentation:
     hard_light_edge: Range = (0.02, 0.3)
     light_above: float = 0.0
     light_above_strength: Range = (0.5, 1.3)
+    shadows: float = 0.0
+    shadows_depth: Range = (0.2, 0.7)
+    shadows_radius: Range = (0.04, 0.2)
     gamma: float = 0.4
     gamma_range: Range = (0.5, 1.8)
     brightness: float = 0.0
@@ -176,6 +185,7 @@ TRANSFORMATIONS = {
     "light": ("light", "light_strength"),
     "hard-light": ("hard_light", "hard_light_shadow", "hard_light_edge"),
     "light-above": ("light_above", "light_above_strength"),
+    "shadows": ("shadows", "shadows_depth", "shadows_radius"),
     "gamma": ("gamma", "gamma_range"),
     "brightness": ("brightness", "brightness_factor"),
     "contrast": ("contrast", "contrast_factor"),
@@ -201,12 +211,13 @@ PRESETS = {
     ),
     "default": Augmentation(),
     "strong": Augmentation(
-        turn_deg=14, scale=0.13, shift=0.06, crop=0.3, hard_light=0.15, light_above=0.15, gamma=0.5,
-        gamma_range=(0.4, 2.2), brightness=0.2, contrast=0.2, dark=0.1, blur=0.3, blur_sigma_px=(0.4, 2.0),
-        coarse=0.2, noise=0.3, noise_deviation=(0.02, 0.08), jpeg=0.1, erasing=0.6, erasing_area=(0.02, 0.3),
+        turn_deg=14, scale=0.13, shift=0.06, crop=0.3, hard_light=0.15, light_above=0.15, shadows=0.15,
+        gamma=0.5, gamma_range=(0.4, 2.2), brightness=0.2, contrast=0.2, dark=0.1, blur=0.3,
+        blur_sigma_px=(0.4, 2.0), coarse=0.2, noise=0.3, noise_deviation=(0.02, 0.08), jpeg=0.1, erasing=0.6,
+        erasing_area=(0.02, 0.3),
     ),
     "any-light": Augmentation(
-        hard_light=0.12, light_above=0.1, gamma_range=(0.45, 2.0), brightness=0.08,
+        hard_light=0.2, light_above=0.2, shadows=0.2, gamma_range=(0.45, 2.0), brightness=0.08,
         brightness_factor=(0.5, 2.4), contrast=0.05, dark=0.1, dark_gain=(0.08, 0.5), dark_noise=(0.6, 1.8),
         blur_sigma_px=(0.4, 1.8), coarse=0.08, noise_deviation=(0.02, 0.1), jpeg=0.06,
     ),

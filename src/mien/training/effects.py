@@ -19,6 +19,9 @@ from mien.training.augmentation import Augmentation, Range
 FROM_ABOVE = 0.75
 """Share of the vertical light that comes from above; lamps hang more often than they lie."""
 
+SHADOWS = 4
+"""Most spots of shadow on one face."""
+
 BLUR_KERNEL_PX = 5
 
 GREY = 127.5
@@ -56,6 +59,18 @@ def light_above(layers: Tensor, settings: Augmentation) -> Tensor:
     along, _ = _axes(layers, angle)
     slope = _even(layers, settings.light_above_strength)
     return (layers * torch.exp(slope * (along - 0.3))).clamp(0, 255)
+
+
+def cast_shadows(layers: Tensor, settings: Augmentation) -> Tensor:
+    """Cast soft elliptic shadows anywhere: one, and up to three more, each of these on half the samples."""
+    right, down = _axes(layers, layers.new_zeros(1, 1, 1, 1))
+    across, along = ((axis - _even(layers, (-1.0, 1.0), SHADOWS)) / 2 for axis in (right, down))
+    radius = _factor(layers, settings.shadows_radius, SHADOWS)
+    length = _factor(layers, (0.7, 1.4), SHADOWS)
+    far = (across / (radius * length)) ** 2 + (along * length / radius) ** 2
+    depth = _even(layers, settings.shadows_depth, SHADOWS)
+    depth[:, 1:] *= torch.rand_like(depth[:, 1:]) < 0.5
+    return layers * (1 - depth * torch.exp(-0.5 * far)).prod(1, keepdim=True)
 
 
 def change_gamma(layers: Tensor, settings: Augmentation) -> Tensor:
@@ -140,6 +155,7 @@ EFFECTS: dict[str, Callable[[Tensor, Augmentation], Tensor]] = {
     "light": lambda layers, settings: relight(layers, settings.light_strength),
     "hard-light": light_hard,
     "light-above": light_above,
+    "shadows": cast_shadows,
     "gamma": change_gamma,
     "brightness": change_brightness,
     "contrast": change_contrast,
@@ -153,16 +169,16 @@ EFFECTS: dict[str, Callable[[Tensor, Augmentation], Tensor]] = {
 """The transformations of :data:`mien.training.augmentation.TRANSFORMATIONS` that change values, in order."""
 
 
-def _even(like: Tensor, ends: Range) -> Tensor:
-    """Draw a number for each sample, evenly; of a shape that spreads over `like`."""
-    shape = (len(like), *[1] * (like.ndim - 1))
+def _even(like: Tensor, ends: Range, count: int = 1) -> Tensor:
+    """Draw numbers for each sample, evenly; of a shape that spreads over `like`."""
+    shape = (len(like), count, *[1] * (like.ndim - 2))
     return torch.empty(shape, dtype=like.dtype, device=like.device).uniform_(*ends)
 
 
-def _factor(like: Tensor, ends: Range) -> Tensor:
-    """Draw a factor for each sample, evenly in its logarithm."""
+def _factor(like: Tensor, ends: Range, count: int = 1) -> Tensor:
+    """Draw factors for each sample, evenly in their logarithm."""
     low, high = (math.log(max(end, 1e-6)) for end in ends)
-    return torch.exp(_even(like, (low, high)))
+    return torch.exp(_even(like, (low, high), count))
 
 
 def _axes(crops: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:

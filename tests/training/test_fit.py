@@ -164,6 +164,38 @@ def test_a_run_does_not_pass_for_one_on_other_data(tmp_path):
             fit(prepare([others], QUICK), QUICK, tmp_path)
 
 
+def test_the_mean_of_two_runs_is_a_run_too(tmp_path):
+    pictures, label = stripes(64)
+    data = prepare([corpus(pictures, label)], QUICK)
+    fit(data, QUICK, tmp_path / "root")
+    ends = []
+    for seed in (1, 2):
+        fit(data, replace(QUICK, seed=seed, base=str(tmp_path / "root")), tmp_path / f"end{seed}")
+        ends.append(str(tmp_path / f"end{seed}"))
+    mean = replace(QUICK, epochs=0, base=",".join(ends))
+    module = fit(data, mean, tmp_path / "mean")
+    weights = [torch.load(f"{end}/last.ckpt", weights_only=True)["state_dict"] for end in ends]
+    for name, value in module.named_parameters():
+        torch.testing.assert_close(value.data, (weights[0][name] + weights[1][name]) / 2, msg=name)
+    statistics = [name for name, _ in module.named_buffers() if name.endswith("running_var")]
+    assert any(not torch.equal(module.state_dict()[name], weights[0][name]) for name in statistics)
+    again = fit(data, mean, tmp_path / "mean")  # only read
+    for one, other in zip(module.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+    fit(data, replace(QUICK, base=str(tmp_path / "mean")), tmp_path / "on")
+    others = prepare([corpus(pictures, np.roll(label, 1))], QUICK)
+    with pytest.raises(ArgumentError, match="base must be runs on the same pictures and labels"):
+        fit(others, mean, tmp_path / "other")
+    assert not (tmp_path / "other" / "last.ckpt").exists()
+
+
+def test_nothing_is_learned_of_no_base_or_a_models_file():
+    with pytest.raises(ArgumentError, match="epochs"):
+        replace(QUICK, epochs=0)
+    with pytest.raises(ArgumentError, match="runs' folders where there are 0 epochs"):
+        check_base("resnet.ferplus", replace(QUICK, epochs=0, base="resnet.ferplus"))
+
+
 def test_a_base_must_have_set_the_same_part_aside(tmp_path):
     open_run(tmp_path, QUICK)
     check_base(str(tmp_path), replace(QUICK, seed=1))

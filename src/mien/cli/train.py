@@ -31,12 +31,12 @@ def train(
     arch: Annotated[str, typer.Option(help="Architecture; --list shows all.")] = "resnet",
     list_all: Annotated[bool, typer.Option("--list", help="List the architectures and the formats.")] = False,
     base: Annotated[
-        str | None, typer.Option(help="Model, or folder of a run, to go on from with one's own pictures.")
+        str | None, typer.Option(help="Model, or folder of a run, to go on from; A,B for their mean.")
     ] = None,
     pretrained: Annotated[
         str, typer.Option(help="Weights of a transfer network: 'hub', a file, or 'none' for random ones.")
     ] = "hub",
-    epochs: Annotated[int | None, typer.Option(min=1, help="Times every picture is seen.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=0, help="Times every picture is seen.")] = None,
     seed: Annotated[int | None, typer.Option(help="Decides what chance decides.")] = None,
     learning_rate: Annotated[float | None, typer.Option(min=0, help="Largest rate.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Pictures a step.")] = None,

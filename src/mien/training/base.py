@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mien.catalog import find_model
 from mien.errors import ModelError
 from mien.training.layers import ResidualBlock
 from mien.training.quantise import dequantised
+from mien.training.recipe import listed
 from mien.training.runs import averaged_weights
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
@@ -38,7 +40,8 @@ def start_from(network: nn.Module, base: str, crops: Tensor, *, task: str = "exp
     base : str
         Folder of a finished run, or a model's name or file; of a file of several networks it is the first
         of this architecture. A residual network may have fewer blocks: those it lacks begin as what changes
-        nothing (Chen et al. 2016, arXiv 1511.05641).
+        nothing (Chen et al. 2016, arXiv 1511.05641). Several, separated by commas, for the mean of their
+        weights, whose normalisations are measured by these crops.
     crops : Tensor
         Crops (of a detector: scenes) of the new data. A model's file has its normalisations folded into the
         convolutions; they are taken apart again by how these crops look to each layer.
@@ -48,7 +51,7 @@ def start_from(network: nn.Module, base: str, crops: Tensor, *, task: str = "exp
     Returns
     -------
     frozenset of str
-        Names of the weights that the base had.
+        Names of the weights that the base had; of several, those that all had.
 
     Raises
     ------
@@ -57,6 +60,9 @@ def start_from(network: nn.Module, base: str, crops: Tensor, *, task: str = "exp
     SourceNotFoundError
         If the folder holds no run.
     """
+    several = listed(base)
+    if len(several) > 1:
+        return _start_between(network, several, crops, task)
     if Path(base).is_dir():
         weights = averaged_weights(base)
         given = {
@@ -72,6 +78,21 @@ def start_from(network: nn.Module, base: str, crops: Tensor, *, task: str = "exp
     fitting = (one for one in members if not _lacking(network, one))
     had = _load(network, next(fitting, _grown(network, members[-1])), base)
     set_up_norms(network, crops)
+    return had
+
+
+@torch.no_grad()
+def _start_between(network: nn.Module, bases: Sequence[str], crops: Tensor, task: str) -> frozenset[str]:
+    """Load the mean of the weights of several bases, each as if the network started from it alone."""
+    ones = [copy.deepcopy(network) for _ in bases]
+    had = frozenset.intersection(
+        *(start_from(one, base, crops[:NORM_BATCH], task=task) for one, base in zip(ones, bases, strict=True))
+    )
+    states = [one.state_dict() for one in ones]
+    for name, value in network.state_dict().items():
+        if name in had and value.is_floating_point():
+            value.copy_(torch.stack([state[name] for state in states]).mean(0))
+    _measure_norms(network, crops)
     return had
 
 

@@ -19,15 +19,15 @@ from mien.training.augment import cut
 from mien.training.base import keep_of_base, set_up_norms, start_from
 from mien.training.data import MOVEMENTS, TrainingSet, loader
 from mien.training.module import ExpressionModule
-from mien.training.recipe import Recipe
-from mien.training.runs import averaged_weights, make_trainer, open_run
+from mien.training.recipe import Recipe, listed
+from mien.training.runs import averaged_weights, check_data, make_trainer, open_run, save_weights
 from mien.training.teachers import teach
 
 CALIBRATION_BATCH = 256
 """Pictures by which the normalisations of a model's file are set up again, when training goes on from it."""
 
 KEEPING_CROPS = 2048
-"""Pictures by which normalisations are measured where a part of the base is kept."""
+"""Pictures by which normalisations are measured where weights are a mean of several."""
 
 
 class Batches(L.LightningDataModule):
@@ -101,25 +101,28 @@ def fit(
         )
     checkpoint = open_run(folder, recipe, data.fingerprint())
     L.seed_everything(recipe.seed, verbose=False)
-    if recipe.teachers:
+    if recipe.teachers and recipe.epochs:
         data = teach(data, recipe)
     module = ExpressionModule(recipe, data.heads, data.mirrored, _class_weights(data, recipe))
     if checkpoint is None:
         _start(module, data, recipe)
-    extra = [*callbacks]
-    if recipe.patience:
-        extra.append(EarlyStopping("accuracy", mode="max", patience=recipe.patience))
-    trainer = make_trainer(
-        folder,
-        recipe.epochs,
-        recipe.average,
-        extra,
-        precision=recipe.precision,
-        devices=devices,
-        log=log,
-        thaws=recipe.head_epochs > 0,
-    )
-    trainer.fit(module, datamodule=Batches(data, recipe), ckpt_path=checkpoint)
+    if recipe.epochs:
+        extra = [*callbacks]
+        if recipe.patience:
+            extra.append(EarlyStopping("accuracy", mode="max", patience=recipe.patience))
+        trainer = make_trainer(
+            folder,
+            recipe.epochs,
+            recipe.average,
+            extra,
+            precision=recipe.precision,
+            devices=devices,
+            log=log,
+            thaws=recipe.head_epochs > 0,
+        )
+        trainer.fit(module, datamodule=Batches(data, recipe), ckpt_path=checkpoint)
+    elif checkpoint is None:
+        save_weights(folder, module)
     module.load_state_dict(averaged_weights(folder))
     module = module.cpu()
     if recipe.keep:
@@ -129,8 +132,12 @@ def fit(
 
 def _start(module: ExpressionModule, data: TrainingSet, recipe: Recipe) -> None:
     """Load the weights that a network goes on from, or prepare given ones that have no normalisation."""
+    if not recipe.epochs:
+        for base in listed(recipe.base):
+            check_data(base, data.fingerprint(), "base", "runs")
     if recipe.base:
-        start_from(module.network, recipe.base, _some_crops(data, recipe))
+        count = KEEPING_CROPS if len(listed(recipe.base)) > 1 else CALIBRATION_BATCH
+        start_from(module.network, recipe.base, _some_crops(data, recipe, count))
     elif recipe.pretrained and get_architecture(recipe.arch).backbone == FACES:
         set_up_norms(module.network, _some_crops(data, recipe))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from mien.catalog import TrainingData, find_model
 from mien.training.architectures import FACES, get_architecture
 from mien.training.cards import replacing
-from mien.training.recipe import Recipe
+from mien.training.recipe import Recipe, listed
 
 NOTE = "training_data.json"
 """What a run's folder says of the data behind its weights."""
@@ -54,11 +54,11 @@ def inherited(recipe: Recipe) -> tuple[TrainingData, ...]:
         If there is no such model.
     """
     behind: list[TrainingData] = []
-    if recipe.base:
-        behind += _behind(recipe.base, "the base")
-    elif recipe.pretrained:
+    for name in listed(recipe.base):
+        behind += _behind(name, "the base")
+    if recipe.pretrained and not recipe.base:
         behind.append(_given(recipe))
-    for name in filter(None, recipe.teachers.split(",")):
+    for name in listed(recipe.teachers):
         behind += _behind(name, "a teacher")
     return gather(behind)
 

@@ -15,6 +15,11 @@ BALANCES = ("none", "loss", "sampling")
 PRECISIONS = ("bf16-mixed", "16-mixed", "32-true")
 
 
+def listed(names: str) -> list[str]:
+    """Return what a field names that takes several, separated by commas."""
+    return [name for name in names.split(",") if name]
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How an expression network is trained. Make one with :func:`recipe_for`.
@@ -30,7 +35,9 @@ class Recipe:
     frames, step, hop : int
         For sequences: pictures a window, every which is taken, and every which labelled picture ends a
         window, 0 for windows that do not overlap; see :func:`mien.sources.labelled.sequence_windows`.
-    epochs, batch, seed : int
+    epochs : int
+        Times every picture is seen; 0 to take the mean of the weights of finished runs as it is.
+    batch, seed : int
     optimiser : {"sgd", "adamw"}
         SGD with Nesterov momentum 0.9, or AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101).
     learning_rate : float
@@ -80,7 +87,9 @@ class Recipe:
     taught : float
         How much of the loss is the teachers'; the rest is the labels'.
     base : str
-        What the weights start from: a run's folder, or a model's file or name; empty for none.
+        What the weights start from: a run's folder, or a model's file or name; empty for none. Several,
+        separated by commas, for the mean of their weights (Wortsman et al. 2022, arXiv 2203.05482), which
+        is worth something only where they went on from the same ones.
     keep : float
         How much of the base is kept in the finished weights (WiSE-FT, Wortsman et al. 2022, arXiv
         2109.01903): 0 for what training ends with; 0.5 often holds on to what was known before and keeps
@@ -137,9 +146,11 @@ class Recipe:
         }.items():
             if getattr(self, name) not in allowed:
                 raise unknown_name(name, str(getattr(self, name)), allowed)
-        for name in ("size", "frames", "step", "epochs", "batch"):
+        for name in ("size", "frames", "step", "batch"):
             if getattr(self, name) < 1:
                 raise bad_argument(name, allowed="a whole number from 1", given=getattr(self, name))
+        if self.epochs < (0 if self.base else 1):
+            raise bad_argument("epochs", allowed="1 or more, or 0 with a base", given=self.epochs)
         Augmentation.preset(self.augment)  # says which there are
         for name in ("dropout", "smoothing", "untouched", "whole", "detected", "average", "held_out", "keep"):
             if not 0 <= getattr(self, name) < 1:
@@ -194,6 +205,6 @@ def recipe_for(arch: str, **changes: Any) -> Recipe:
     frames = {"frames": 8} if one.family == "sequence" else {}
     own = replace(Recipe(arch=one.name, size=one.size), **{**frames, **one.defaults})
     small: dict[str, Any] = {}
-    if base and not Path(base).is_dir():
+    if not all(Path(one).is_dir() for one in listed(base)):
         small = FINE_TUNING | {"learning_rate": own.learning_rate / 10}
     return replace(own, **{**small, **chosen})

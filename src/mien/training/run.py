@@ -31,7 +31,7 @@ from mien.training.geometry import Geometry, crop_matrices
 from mien.training.heritage import gather, inherited, write_note
 from mien.training.metrics import fit_temperature
 from mien.training.module import ExpressionModule
-from mien.training.recipe import Recipe
+from mien.training.recipe import Recipe, listed
 from mien.training.runs import check_base, check_log, open_run
 
 TYPICAL = 512
@@ -147,7 +147,8 @@ def train_model(
         return measure(file, tests, detector, cache)
     others_behind = inherited(recipe)  # what is not known or does not fit is said before faces are cut
     check_log(log)
-    check_base(recipe.base, recipe)
+    for base in listed(recipe.base):
+        check_base(base, recipe)
     open_run(run, recipe)
     data = prepare(corpora, recipe, geometry=geometry, detector=detector, cache=cache, progress=progress)
     module = fit(data, recipe, run, devices=devices, log=log)

@@ -69,12 +69,7 @@ def open_run(folder: str | Path, recipe: Any, data: str = "") -> str | None:
                 allowed=f"empty, or of a run with the same recipe ({', '.join(different)} differs)",
                 given=str(folder),
             )
-        if data and learned.exists() and learned.read_text() != data:
-            raise bad_argument(
-                "folder",
-                allowed="empty, or of a run on the same pictures and labels (these differ)",
-                given=str(folder),
-            )
+        check_data(folder, data, "folder", "empty, or of a run")
         return str(last)
     Path(folder).mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(ours, indent=2))
@@ -83,18 +78,39 @@ def open_run(folder: str | Path, recipe: Any, data: str = "") -> str | None:
     return None
 
 
+def check_data(folder: str | Path, data: str, what: str, allowed: str) -> None:
+    """Refuse a run's folder that is known to be of other data.
+
+    Parameters
+    ----------
+    folder : path
+    data : str
+        As for :func:`open_run`; empty to refuse none.
+    what, allowed : str
+        What the folder is given as, and what it may be: how the complaint begins.
+    """
+    learned = Path(folder) / LEARNED
+    if data and learned.exists() and learned.read_text() != data:
+        raise bad_argument(
+            what, allowed=f"{allowed} on the same pictures and labels (these differ)", given=str(folder)
+        )
+
+
 def check_base(base: str, recipe: Any) -> None:
     """Refuse to go on from a run that set another part aside: what it learned from must not be set aside now.
 
     Parameters
     ----------
     base : str
-        A run's folder; anything else is not looked at.
+        A run's folder. A model's file or name is not looked at, and is refused where nothing is learned: what
+        it calls common would be told from pictures that it did not learn from.
     recipe : dataclass
-        With `held_out` and `split_seed`.
+        With `held_out`, `split_seed` and `epochs`.
     """
+    if not recipe.epochs and not Path(base).is_dir():
+        raise bad_argument("base", allowed="runs' folders where there are 0 epochs", given=base)
     path = Path(base) / "recipe.json"
-    if not base or not path.is_file():
+    if not path.is_file():
         return
     theirs = json.loads(path.read_text())
     split = (theirs.get("held_out"), theirs.get("split_seed", theirs.get("seed")))
@@ -105,6 +121,14 @@ def check_base(base: str, recipe: Any) -> None:
             f"{recipe.split_seed}); this one has held_out {split[0]}, split_seed {split[1]}",
             given=base,
         )
+
+
+def save_weights(folder: str | Path, module: L.LightningModule) -> None:
+    """Write weights in which nothing was learned as those of a finished run."""
+    path = Path(folder) / "last.ckpt"
+    part = path.with_suffix(".part")
+    torch.save({"state_dict": module.state_dict()}, part)
+    part.replace(path)
 
 
 def make_trainer(

@@ -23,7 +23,7 @@ from mien.training.architectures import get_architecture
 from mien.training.augment import cut
 from mien.training.data import MOVEMENTS, TrainingSet
 from mien.training.networks import ExpressionNetwork
-from mien.training.recipe import Recipe
+from mien.training.recipe import Recipe, listed
 from mien.training.runs import averaged_weights
 
 TAUGHT = "_taught"
@@ -76,7 +76,7 @@ def teach(data: TrainingSet, recipe: Recipe) -> TrainingSet:
     """
     heads = {name: k for name, k in data.heads.items() if name != MOVEMENTS}
     given: dict[str, Tensor] = {}
-    names = [name for name in recipe.teachers.split(",") if name]
+    names = listed(recipe.teachers)
     for name in names:
         teacher = load_teacher(name, heads, recipe)
         for head, probability in _answers(teacher, data, heads, recipe.size).items():

@@ -99,6 +99,21 @@ def test_a_trained_model_is_a_file_with_a_card(tmp_path):
     golden = np.load(tmp_path / "out" / "resnet.test.npz")
     np.testing.assert_array_equal(model.crop.cut(golden["picture"], golden["landmarks_xy"]), golden["crop"])
     assert model.predict_proba(golden["crop"]).shape == (1, 7)
+    again = train_model(  # the weights of the run as they are
+        learned[0],
+        Recipe(epochs=0, batch=16, held_out=0.2, base=str(tmp_path / "run")),
+        run=tmp_path / "again",
+        out=tmp_path / "again" / "out",
+        name="resnet.again",
+        others=learned[1:],
+        picture=picture,
+        detector=Framed(),
+    )
+    assert again.training_data == card.training_data
+    assert again.heads == card.heads
+    same = load_model(tmp_path / "again" / "out" / "resnet.again.onnx", labels="ekman7")
+    crops = np.random.default_rng(2).integers(0, 256, (9, 44, 44)).astype(np.uint8)
+    np.testing.assert_allclose(same.predict_proba(crops), model.predict_proba(crops), atol=1e-5)
 
 
 def faces(n):

@@ -5,6 +5,7 @@ import pytest
 
 from mien.errors import ArgumentError
 from mien.training.metrics import (
+    calibration_interval,
     confusion_matrix,
     difference_interval,
     expected_calibration_error,
@@ -191,3 +192,19 @@ def test_temperature_stays_within_bounds(logits, label, temperature):
 def test_temperature_of_wrong_shapes(logits, targets):
     with pytest.raises(ArgumentError, match="logits must be"):
         fit_temperature(logits, targets)
+
+
+def test_the_interval_of_a_calibration_error_lies_around_it_however_small_it_is():
+    for seed in range(8):
+        random = np.random.default_rng(seed)
+        sure = random.uniform(0.5, 1, 400)
+        label = (random.random(400) > sure).astype(int)  # as often right as sure
+        probability = np.stack([sure, 1 - sure], 1)
+        error = expected_calibration_error(probability, label)
+        low, high = calibration_interval(probability, label, seed=seed)
+        assert 0 <= low < error < high
+        assert 0.015 < high - low < 0.08
+        assert calibration_interval(probability, label, seed=seed) == (low, high)
+        wrong = calibration_interval(probability, np.ones(400, int), seed=seed)
+        assert wrong[0] > high, "never right, and sure all the same"
+    assert np.isnan(calibration_interval(np.empty((0, 2)), [])).all()

@@ -130,7 +130,8 @@ def calibration_interval(
     probability : array_like of shape (n, k)
     label : array_like of shape (n,)
     draws : int
-        How often (Efron 1979, percentile method). Drawing adds noise, which lifts the interval a little.
+        How often (Efron 1979, percentile method). Drawing adds noise, which lifts every error: the mean lift
+        is taken off again, else the interval may lie wholly above the error.
     seed : int
 
     Returns
@@ -143,9 +144,10 @@ def calibration_interval(
         return float("nan"), float("nan")
     random = np.random.default_rng(seed)
     rows = (random.integers(0, len(labels), len(labels)) for _ in range(draws))
-    errors = [expected_calibration_error(probabilities[row], labels[row]) for row in rows]
-    low, high = np.percentile(errors, (2.5, 97.5))
-    return float(low), float(high)
+    errors = np.array([expected_calibration_error(probabilities[row], labels[row]) for row in rows])
+    lift = errors.mean() - expected_calibration_error(probabilities, labels)
+    low, high = np.percentile(errors, (2.5, 97.5)) - lift
+    return max(0.0, float(low)), float(high)
 
 
 def confusion_matrix(label: ArrayLike, answer: ArrayLike, k: int) -> NDArray[np.int64]:

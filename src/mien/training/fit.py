@@ -132,11 +132,13 @@ def fit(
 
 def _start(module: ExpressionModule, data: TrainingSet, recipe: Recipe) -> None:
     """Load the weights that a network goes on from, or prepare given ones that have no normalisation."""
+    bases = listed(recipe.base)
     if not recipe.epochs:
-        for base in listed(recipe.base):
-            check_data(base, data.fingerprint(), "base", "runs")
-    if recipe.base:
-        count = KEEPING_CROPS if len(listed(recipe.base)) > 1 else CALIBRATION_BATCH
+        known = data.fingerprint()
+        for base in bases:
+            check_data(base, known, "base", "runs")
+    if bases:
+        count = KEEPING_CROPS if len(bases) > 1 else CALIBRATION_BATCH
         start_from(module.network, recipe.base, _some_crops(data, recipe, count))
     elif recipe.pretrained and get_architecture(recipe.arch).backbone == FACES:
         set_up_norms(module.network, _some_crops(data, recipe))

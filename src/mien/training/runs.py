@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger
 from torch import Tensor
 
 from mien.errors import SourceNotFoundError, bad_argument, require
+from mien.training.cards import replacing
 
 LEARNED = "learned.sha256"
 """What a run's folder says of the data it learned from."""
@@ -125,10 +126,8 @@ def check_base(base: str, recipe: Any) -> None:
 
 def save_weights(folder: str | Path, module: L.LightningModule) -> None:
     """Write weights in which nothing was learned as those of a finished run."""
-    path = Path(folder) / "last.ckpt"
-    part = path.with_suffix(".part")
-    torch.save({"state_dict": module.state_dict()}, part)
-    part.replace(path)
+    with replacing(Path(folder) / "last.ckpt") as part:
+        torch.save({"state_dict": module.state_dict()}, part)
 
 
 def make_trainer(

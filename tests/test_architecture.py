@@ -182,7 +182,7 @@ LAYERS = [
     Room("training.trials", "numpy"),
     Room("training.compare_page", "numpy", "matplotlib"),
     Room("training.compare", "numpy"),
-    Room("training.evaluate_detector", "numpy"),
+    Room("training.evaluate_detector", "numpy", "cv2"),
     Room("training.classic", "numpy tomli_w"),
     Room("training.heritage"),
     Room("training.export", "numpy torch onnx tomli_w"),

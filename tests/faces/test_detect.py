@@ -23,10 +23,10 @@ from mien.testing import FixedDetector, make_faces
 
 
 class Answers:
-    """Stands in for a session: a bright pixel makes the place it lies in answer with a fixed face."""
+    """Stands in for a session: a bright pixel makes the place it lies in answer with a face so tall."""
 
-    def __init__(self, kind="ours", fixed=None):
-        self.kind = kind
+    def __init__(self, kind="ours", fixed=None, tall=48):
+        self.kind, self.tall = kind, tall
         self.shown = []
         names = ["score", "box", "points"]
         if kind == "yunet":
@@ -50,7 +50,7 @@ class Answers:
         rows, columns = picture.shape[0] // stride, picture.shape[1] // stride
         cells = picture.reshape(rows, stride, columns, stride).max(axis=(1, 3)).reshape(-1)
         score = np.where((cells > 200) & (stride == 16), 0.9, 0.0).astype(np.float32)
-        box = np.tile(np.array([0, 0, np.log(2), np.log(3)], np.float32), (len(cells), 1))
+        box = np.tile(np.array([0, 0, np.log(2), np.log(self.tall / 16)], np.float32), (len(cells), 1))
         points = np.tile(np.arange(10, dtype=np.float32) / 10, (len(cells), 1))
         return score, box, points
 
@@ -110,6 +110,34 @@ def test_large_pictures_are_looked_at_twice_and_points_carried_back():
     assert [shown[1] for shown in answers.shown] == [1280, 320]
     middles = faces.box_xyxy.reshape(-1, 2, 2).mean(axis=1)
     assert (np.abs(middles - (1002, 502)) < 8 * 6.25).all()
+
+
+@pytest.mark.parametrize(
+    ("longest", "min_face", "shown"),
+    [
+        (320, None, [320]),
+        (384, None, [384]),
+        (640, None, [640, 320]),
+        (1280, None, [1280, 320]),
+        (2560, None, [1280, 320]),
+        (5120, 12, [5120, 1280, 320]),
+        (640, 47, [192]),
+    ],
+)
+def test_a_picture_is_shown_in_copies_down_to_the_size_that_was_learned(longest, min_face, shown):
+    answers = Answers()
+    PointDetector(answers, "x", 0.5).detect(np.zeros((longest // 2, longest), np.uint8), min_face=min_face)
+    assert [one[1] for one in answers.shown] == shown
+
+
+@pytest.mark.parametrize(("tall", "found"), [(48, [48]), (176, [352, 176]), (192, [384])])
+def test_large_faces_are_those_of_the_smaller_copy(tall, found):
+    """What answers alike to both copies is believed on each only for the heights it answers for."""
+    picture = picture_with_dot((480, 640), (240, 320))
+    boxes = PointDetector(Answers(tall=tall), "x", 0.5).detect(picture).box_xyxy
+    middles = boxes.reshape(-1, 2, 2).mean(axis=1)
+    assert (np.abs(middles - (320, 240)) <= 16).all()
+    assert sorted(set((boxes[:, 3] - boxes[:, 1]).round().tolist()), reverse=True) == found
 
 
 def test_min_face_chooses_the_scale_and_drops_smaller_ones():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mien.faces.faces import Faces
-from mien.training.evaluate_detector import evaluate_detector, nearest, threshold_for
+from mien.training.evaluate_detector import as_frame, evaluate_detector, in_the_dark, nearest, threshold_for
 from mien.training.material import Material, Photo, Portraits, five_points
 
 
@@ -20,7 +20,7 @@ def faces(boxes, scores, landmarks=None):
 
 
 class ByBrightness:
-    """A detector whose answer is looked up by the picture's first pixel."""
+    """A detector whose answer is looked up by the picture's first pixel; nothing for values without one."""
 
     name = "by-brightness"
 
@@ -28,7 +28,7 @@ class ByBrightness:
         self.answers = answers
 
     def detect(self, image, *, min_face=None):
-        return self.answers[int(image.flat[0])]
+        return self.answers.get(int(image.flat[0]), faces([], []))
 
 
 @pytest.mark.parametrize(
@@ -79,4 +79,26 @@ def test_report_counts_what_it_says():
     assert report.landmark_error["fer2013"].value == pytest.approx(0.1, abs=1e-5)
     assert report.landmark_error["fer2013"].n == 1
     assert report.to_dict()["recall"]["photos"]["value"] == 0.5
-    assert evaluate_detector(ByBrightness(answers), material, 0.05).recall["photos"].found == 2
+    assert set(report.fooled.values()) == {0}
+    lower = evaluate_detector(ByBrightness(answers), material, 0.05)
+    assert lower.recall["photos"].found == 2
+    assert (lower.fooled["as they are"], lower.fooled["as frames of 640 x 480"]) == (1, 1)
+
+
+@pytest.mark.parametrize("shape", [(200, 300), (300, 200), (480, 640), (900, 1300), (1, 1), (7, 800)])
+def test_a_frame_is_the_middle_of_a_picture(shape):
+    picture = np.zeros(shape, np.uint8)
+    picture[shape[0] // 3 : -(shape[0] // 3) or None, shape[1] // 3 : -(shape[1] // 3) or None] = 200
+    frame = as_frame(picture)
+    assert frame.shape == (480, 640)
+    assert frame[230:250, 310:330].min() == 200
+    assert np.abs(frame.astype(int) - frame[::-1, ::-1]).mean() < 1
+
+
+def test_a_frame_in_the_dark_is_darker_noisy_and_the_same_again():
+    frames = [np.full((480, 640), 120, np.uint8)] * 2
+    one, other = in_the_dark(frames)
+    assert one.mean() == pytest.approx(24, abs=1.5)
+    assert 5 < one.std() < 9
+    assert (one != other).any()
+    np.testing.assert_array_equal(in_the_dark(frames)[1], other)

@@ -34,7 +34,10 @@ def test_a_detector_file_finds_what_its_network_finds(tmp_path):
     )
     card = load_card(tmp_path / "facepoint.test.toml")
     assert card.score_threshold == pytest.approx(report.score_threshold, abs=1e-4)
-    assert [(m.name, m.n) for m in card.metrics] == [("pictures with a false face", 2)]
+    assert [(m.name, m.n, m.data) for m in card.metrics] == [
+        ("pictures with a false face", 2, f"backgrounds {how}, set aside")
+        for how in ("as they are", "as frames of 640 x 480", "as dark frames of 640 x 480")
+    ]
     assert [(d.name, d.images) for d in card.training_data] == [("Caltech-101", 2), ("YuNet-n", 0)]
     assert (tmp_path / "facepoint.test.onnx").stat().st_size < 1_000_000
     session = Session(tmp_path / "facepoint.test.onnx")

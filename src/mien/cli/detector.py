@@ -80,6 +80,8 @@ def _show_detectors(reports: list[DetectorReport]) -> None:
     table = Table("measured on what was set aside", *(report.name for report in reports))
     table.add_row("score threshold", *(f"{r.score_threshold:.3f}" for r in reports))
     table.add_row("false faces / backgrounds", *(f"{r.false_faces} / {r.backgrounds}" for r in reports))
+    for how in reports[0].fooled:
+        table.add_row(f"with a false face, {how}", *(f"{r.fooled[how]} / {r.backgrounds}" for r in reports))
     for corpus in reports[0].recall:
         values = (r.recall[corpus] for r in reports)
         table.add_row(

@@ -25,6 +25,16 @@ SMALLEST_FACE_PX = 12.0
 LONGEST_SIDE_PX = 1280
 """A larger picture is scaled down to this, unless smaller faces are asked for."""
 
+LEARNED_PX, LARGE_FACE_PX = 320, 160
+"""Side of the scenes that the detector learned from, and height from which a face fills half of one.
+
+Larger ones are looked for in a smaller copy of the picture: a network that sees parts alone takes jugs and
+elephants for faces (docs/detector.md has the numbers).
+"""
+
+BOTH = 1.15
+"""By how much the heights that two neighbouring copies answer for reach into each other."""
+
 OVERLAP = 0.45
 """Of two boxes that overlap more than this (intersection over union), only the surer one stays."""
 
@@ -115,7 +125,7 @@ class PointDetector:
             )
         if min_face is not None and not min_face > 0:
             raise bad_argument("min_face", allowed="a positive number of pixels", given=min_face)
-        found = [self._look(image, scale) for scale in _scales(image.shape[:2], min_face)]
+        found = [self._look(image, *look) for look in self._looks(image.shape[:2], min_face)]
         score, box, points = (np.concatenate(parts) for parts in zip(*found, strict=True))
         if min_face is not None:
             large = box[:, 3] - box[:, 1] >= min_face
@@ -132,10 +142,23 @@ class PointDetector:
         )
         return faces if self._landmarks is None else self._landmarks.refine(image, faces)
 
-    def _look(self, image: NDArray[np.uint8], scale: float) -> tuple[Float, Float, Float]:
-        """Show the network the picture at one scale; return what is over the threshold, in picture pixels."""
-        if self._fixed:
-            scale = min(scale, self._fixed[0] / image.shape[0], self._fixed[1] / image.shape[1])
+    def _looks(self, shape: tuple[int, ...], min_face: float | None) -> list[tuple[float, float, float]]:
+        """Return the scales to show a picture at, each with the heights it answers for, picture pixels."""
+        longest = max(shape)
+        first = LONGEST_SIDE_PX / longest if min_face is None else SMALLEST_FACE_PX / min_face
+        fitting = [side / own for side, own in zip(self._fixed or (), shape, strict=False)]
+        scales = [min(1.0, first, *fitting)]
+        while scales[-1] * longest > 4 * LEARNED_PX:
+            scales.append(scales[-1] / 4)
+        if scales[-1] * longest > 1.25 * LEARNED_PX:
+            scales.append(LEARNED_PX / longest)
+        limits = [0.0, *(LARGE_FACE_PX / scale for scale in scales[:-1]), np.inf]
+        return [(scale, limits[i] / BOTH, limits[i + 1] * BOTH) for i, scale in enumerate(scales)]
+
+    def _look(
+        self, image: NDArray[np.uint8], scale: float, low: float, high: float
+    ) -> tuple[Float, Float, Float]:
+        """Show the network a scaled picture; return what is over the threshold, in picture pixels."""
         shown, ratio = _resize(image, scale)
         height, width = self._fixed or tuple(
             -(-side // STRIDES[-1]) * STRIDES[-1] for side in shown.shape[:2]
@@ -147,7 +170,9 @@ class PointDetector:
         half = np.exp(np.minimum(box[sure, 2:], 8)) * stride / 2
         corners = np.concatenate([middle - half, middle + half], axis=1) * np.tile(ratio, 2)
         landmarks = (corner[:, None] + points[sure].reshape(-1, 5, 2) * stride[:, None]) * ratio
-        return score[sure], corners.astype(np.float32), landmarks.astype(np.float32)
+        tall = corners[:, 3] - corners[:, 1]
+        own = (low < tall) & (tall <= high)
+        return score[sure][own], corners[own].astype(np.float32), landmarks[own].astype(np.float32)
 
 
 def load_detector(
@@ -285,14 +310,6 @@ def doubt_chests(box_xyxy: Float, score: Float) -> Float:
     on_chest = (aside & below & lesser).any(axis=1)
     odds = score / np.maximum(1 - score, 1e-6) / CHEST_ODDS
     return np.where(on_chest, odds / (1 + odds), score).astype(np.float32)
-
-
-def _scales(shape: tuple[int, ...], min_face: float | None) -> list[float]:
-    """Return the scales to show a picture at: for small faces and, if that is large, for large ones."""
-    longest = max(shape)
-    first = LONGEST_SIDE_PX / longest if min_face is None else SMALLEST_FACE_PX / min_face
-    first = min(1.0, first)
-    return [first, first / 4] if first * longest > LONGEST_SIDE_PX / 2 else [first]
 
 
 def _resize(image: NDArray[np.uint8], scale: float) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.faces.align import template_points
 from mien.faces.detect import Detector, surround
 from mien.faces.faces import Faces, overlap
-from mien.training.material import Material, Photo, Portraits, five_points
+from mien.training.disturb import TEMPLATE, darken_noisily
+from mien.training.material import Grey, Material, Photo, Portraits, five_points
 from mien.training.metrics import wilson_interval
 from mien.training.scenes import SURE
 
@@ -19,6 +21,10 @@ HIT = 0.5
 
 FALSE_FACES_A_PICTURE = 0.01
 """Every detector is compared at the score where it finds this many faces in pictures without any."""
+
+FRAME_PX, DARK_FACE_PX = (640, 480), 160
+"""Width and height of a camera's frame; and how large the face would be to which the noise of a dark one is
+scaled (:func:`mien.training.disturb.darken_noisily`)."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,9 @@ class DetectorReport:
         The score at which it was measured.
     false_faces, backgrounds : int
         Faces found in so many pictures without a face.
+    fooled : dict of str to int
+        In how many of them there is at least one: as they are, at the size of a camera's frame ("as frames of
+        640 x 480"), and taken by a camera in the dark ("as dark frames of 640 x 480").
     recall : dict of str to Recall
         By corpus.
     landmark_error : dict of str to MeanError
@@ -93,6 +102,7 @@ class DetectorReport:
     score_threshold: float
     false_faces: int
     backgrounds: int
+    fooled: dict[str, int]
     recall: dict[str, Recall]
     landmark_error: dict[str, MeanError]
 
@@ -115,9 +125,15 @@ def evaluate_detector(
     score_threshold : float, optional
         By default the score at which the backgrounds give one false face in 100 pictures.
     """
-    false = np.concatenate([detector.detect(picture).score for picture in material.backgrounds])
+    scores = [detector.detect(picture).score for picture in material.backgrounds]
+    false = np.concatenate(scores)
     allowed = int(FALSE_FACES_A_PICTURE * len(material.backgrounds))
     threshold = threshold_for(false, allowed) if score_threshold is None else score_threshold
+    frames = [as_frame(picture) for picture in material.backgrounds]
+    shown = {"as frames of 640 x 480": frames, "as dark frames of 640 x 480": in_the_dark(frames)}
+    fooled = {"as they are": sum(bool((one >= threshold).any()) for one in scores)}
+    for how, pictures in shown.items():
+        fooled[how] = sum(bool((detector.detect(one).score >= threshold).any()) for one in pictures)
     errors = {
         name: MeanError.of(landmark_errors(detector, portraits, threshold))
         for name, portraits in material.portraits.items()
@@ -127,9 +143,30 @@ def evaluate_detector(
         score_threshold=threshold,
         false_faces=int((false >= threshold).sum()),
         backgrounds=len(material.backgrounds),
+        fooled=fooled,
         recall={name: recall(detector, photos, threshold) for name, photos in material.photos.items()},
         landmark_error=errors,
     )
+
+
+def as_frame(picture: Grey) -> Grey:
+    """Scale a picture so that it covers a camera's frame, and cut its middle: (480, 640), uint8."""
+    import cv2
+
+    (width, height), own = FRAME_PX, np.array(picture.shape)
+    scale = max(height / own[0], width / own[1])
+    rows, columns = np.maximum(np.rint(own * scale).astype(int), (height, width))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    shown = cv2.resize(picture, (int(columns), int(rows)), interpolation=how)
+    top, left = (rows - height) // 2, (columns - width) // 2
+    return np.ascontiguousarray(shown[top : top + height, left : left + width])
+
+
+def in_the_dark(frames: list[Grey]) -> list[Grey]:
+    """Return frames as a camera takes them in the dark, with a fifth of the light; by a fixed seed."""
+    random = np.random.default_rng(0)
+    face = template_points(TEMPLATE, 0.0, DARK_FACE_PX)
+    return [darken_noisily(frame, face, random)[0] for frame in frames]
 
 
 def threshold_for(false_scores: NDArray[np.float32], allowed: int) -> float:

@@ -154,16 +154,16 @@ def finish_detector(
 def _detector_numbers(report: DetectorReport) -> dict[str, Any]:
     command = "mien evaluate-detector DATA"
     rule = "found: overlap 0.5 or more with a reference box that the teacher was sure of (0.6)"
-    low, high = wilson_interval(report.false_faces, report.backgrounds)
-    false = report.false_faces / report.backgrounds
+    n = report.backgrounds
     numbers = [
         (
             "pictures with a false face",
-            (false, low, high),
-            report.backgrounds,
-            "backgrounds",
+            (count / max(1, n), *wilson_interval(count, max(1, n))),
+            n,
+            f"backgrounds {how}",
             "score as on the card",
         )
+        for how, count in report.fooled.items()
     ]
     numbers += [("recall", (r.value, r.low, r.high), r.n, name, rule) for name, r in report.recall.items()]
     error = "mean distance from the 70-point geometry in eye distances, over the faces found"
@@ -172,9 +172,9 @@ def _detector_numbers(report: DetectorReport) -> dict[str, Any]:
         for name, e in report.landmark_error.items()
     ]
     metrics = [
-        Metric(name, round(value, 4), round(low, 4), round(high, 4), n, f"{data}, set aside", rule, command)
-        for name, (value, low, high), n, data, rule in numbers
-        if n
+        Metric(name, round(value, 4), round(low, 4), round(high, 4), of, f"{data}, set aside", rule, command)
+        for name, (value, low, high), of, data, rule in numbers
+        if of
     ]
     return {"score_threshold": round(report.score_threshold, 4), "metrics": tuple(metrics)}
 

@@ -171,7 +171,8 @@ class Watcher:
                 return tracker.carry([step.track for step in steps], time_s, image)
         self.detections += 1
         found = self.detector.detect(image, min_face=self.min_face)
-        return tracker.update(found, time_s, image, followed=believed(steps, time_s, found.box_xyxy))
+        kept = believed(steps, time_s, found.box_xyxy, tracker.sure)
+        return tracker.update(found, time_s, image, followed=kept)
 
     def _score(self, image: NDArray[np.uint8], faces: Faces, time_s: float) -> NDArray[np.float32]:
         crops = self.model.crop.cut(image, faces.landmarks_xy)

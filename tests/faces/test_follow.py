@@ -7,7 +7,7 @@ from test_track import RATE, faces_in, portrait, scene
 from mien.errors import ArgumentError
 from mien.faces.follow import Follower, believed
 from mien.faces.landmarks import FIVE_OF_70
-from mien.faces.track import CONFIRMED, Tracker
+from mien.faces.track import CONFIRMED, SURE, Tracker
 
 
 class Seeing:
@@ -25,12 +25,12 @@ class Seeing:
         return found
 
 
-def started(people, frames=CONFIRMED):
-    """A tracker that has seen people who do not move, and a follower."""
+def started(people, frames=CONFIRMED, score=0.9):
+    """A tracker that has seen people who do not move, found with this score, and a follower."""
     tracker, seeing = Tracker(), Seeing()
     image, seeing.boxes = scene(people)
     for i in range(frames):
-        tracker.update(faces_in(seeing.boxes), i / RATE, image)
+        tracker.update(faces_in(seeing.boxes, score), i / RATE, image)
     return tracker, Follower(seeing, 0.25), seeing, frames / RATE
 
 
@@ -106,11 +106,26 @@ def test_a_followed_face_stands_for_a_while_without_a_detection():
     tracker, follower, seeing, time_s = started([(1, 100, 80, 60)])
     steps, _ = look(follower, tracker, seeing, [(1, 100, 80, 60)], time_s)
     none = np.empty((0, 4), np.float32)
-    assert [track.number for track in believed(steps, time_s, none)] == [0]
-    assert believed(steps, time_s + 2, none) == [], "undetected for too long"
-    assert believed(steps, time_s, seeing.boxes) == [], "somebody was found there"
+    assert [track.number for track in believed(steps, time_s, none, SURE)] == [0]
+    assert believed(steps, time_s + 2, none, SURE) == [], "undetected for too long"
+    assert believed(steps, time_s, seeing.boxes, SURE) == [], "somebody was found there"
     away = np.array([[200, 10, 260, 70]], np.float32)
-    assert len(believed(steps, time_s, away)) == 1
+    assert len(believed(steps, time_s, away, SURE)) == 1
+
+
+def test_what_the_detector_was_never_sure_of_does_not_stand_without_it():
+    people = [(1, 100, 80, 60)]
+    tracker, follower, seeing, time_s = started(people, score=0.55)
+    steps, _ = look(follower, tracker, seeing, people, time_s)
+    none = np.empty((0, 4), np.float32)
+    assert steps[0].is_sure
+    assert believed(steps, time_s, none, SURE) == []
+    assert len(believed(steps, time_s, none, 0.5)) == 1
+    image, boxes = scene(people)
+    tracker.update(faces_in(boxes, 0.9), time_s, image)
+    tracker.update(faces_in(boxes, 0.55), time_s + 1 / RATE, image)
+    steps, _ = look(follower, tracker, seeing, people, time_s + 2 / RATE)
+    assert len(believed(steps, time_s + 2 / RATE, none, SURE)) == 1, "it was sure once"
 
 
 def test_faces_without_extent_are_not_followed():

@@ -38,10 +38,10 @@ def scene(people, seed=9):
     return image, np.array(boxes, np.float32).reshape(-1, 4)
 
 
-def faces_in(boxes):
+def faces_in(boxes, score=0.9):
     side = boxes[:, 2:] - boxes[:, :2]
     points = boxes[:, None, :2] + UNIT * side[:, None]
-    return Faces(boxes, np.full(len(boxes), 0.9, np.float32), points.astype(np.float32))
+    return Faces(boxes, np.full(len(boxes), score, np.float32), points.astype(np.float32))
 
 
 def run(tracker, film, start=0, rate_hz=RATE):
@@ -154,6 +154,52 @@ def test_what_is_seen_once_is_forgotten_soon():
     assert [track.number for track in tracker.tracks] == [1]
 
 
+def numbers_of(tracker, scores, rate_hz=RATE, start=0):
+    """Show somebody who stands still, found with these scores (0: not); the numbers in each frame."""
+    image, boxes = scene([(1, 100, 80, 60)])
+    found = [faces_in(boxes, score) if score else Faces.empty() for score in scores]
+    return [
+        tracker.update(faces, i / rate_hz, image).track_id.tolist() for i, faces in enumerate(found, start)
+    ]
+
+
+def test_a_newcomer_of_whom_the_detector_is_unsure_has_a_row_when_believed():
+    assert numbers_of(Tracker(), [0, 0.55, 0.55, 0.55, 0.55]) == [[], [], [], [0], [0]]
+    assert numbers_of(Tracker(), [0, 0.55, 0.8, 0.55]) == [[], [], [0], [0]], "once sure is enough"
+    assert numbers_of(Tracker(sure=0.5), [0, 0.55]) == [[], [0]]
+    assert numbers_of(Tracker(), [0.55, 0.55]) == [[0], [0]], "in the first frame nobody is a newcomer"
+
+
+def test_what_is_taken_for_a_face_now_and_then_gets_no_number():
+    tracker = Tracker()
+    answers = numbers_of(tracker, [0, *([0.55] + [0] * 9) * 20])
+    assert not any(answers)
+    image, boxes = scene([(2, 200, 80, 60)])
+    assert tracker.update(faces_in(boxes), 201 / RATE, image).track_id.tolist() == [0]
+
+
+def test_where_frames_are_far_apart_nobody_has_to_wait():
+    assert numbers_of(Tracker(), [0, 0, 0.55], rate_hz=1) == [[], [], [0]]
+
+
+def test_a_known_face_may_be_found_with_any_score():
+    assert numbers_of(Tracker(), [0, 0.9, 0.54, 0.54, 0, 0.54]) == [[], [0], [0], [0], [], [0]]
+
+
+def test_several_who_have_to_wait_are_kept_apart():
+    tracker, people = Tracker(), [(1, 20, 80, 60), (2, 100, 80, 60), (3, 180, 80, 60)]
+    image, boxes = scene(people)
+    tracker.update(Faces.empty(), 0.0, image)
+    rows = []
+    for i, shown in enumerate([boxes, boxes[::-1], boxes[1:], boxes], 1):
+        found = tracker.update(faces_in(shown, 0.55), i / RATE, image)
+        again = Tracker()
+        again.restore(json.loads(json.dumps(tracker.state())))
+        tracker = again
+        rows.append(dict(zip(found.track_id.tolist(), found.box_xyxy[:, 0].tolist(), strict=True)))
+    assert rows == [{}, {}, {0: 100.0, 1: 180.0}, {0: 100.0, 1: 180.0, 2: 20.0}]
+
+
 def test_memory_is_bounded():
     tracker = Tracker()
     for i in range(200):
@@ -254,6 +300,12 @@ def test_a_state_that_knows_no_steps_is_taken():
 def test_wrong_values_are_refused(forget_s):
     with pytest.raises(ArgumentError, match="forget_s must be a positive number of seconds"):
         Tracker(forget_s=forget_s)
+
+
+@pytest.mark.parametrize("sure", [-0.1, 1.1, float("nan")])
+def test_sure_is_a_score(sure):
+    with pytest.raises(ArgumentError, match="sure must be from 0 to 1"):
+        Tracker(sure=sure)
 
 
 def test_assignment_is_best_for_all_together():

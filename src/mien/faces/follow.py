@@ -35,7 +35,8 @@ AWAITED_S = 0.5
 """Who went out of sight is looked for on every frame for so many seconds; then as newcomers are."""
 
 UNDETECTED_S = 1.0
-"""A face that the detector has not found for so many seconds is not followed any more."""
+"""A face that the detector has not found for so many seconds is not followed any more; one of which it never was
+sure, as soon as it looks and does not find it: things can be followed as well as faces."""
 
 Float = NDArray[np.float64]
 
@@ -141,7 +142,9 @@ class Follower:
         return _are_near(followed)
 
 
-def believed(steps: Sequence[Step], time_s: float, found_xyxy: NDArray[np.floating]) -> list[Track]:
+def believed(
+    steps: Sequence[Step], time_s: float, found_xyxy: NDArray[np.floating], sure: float
+) -> list[Track]:
     """Return the followed tracks that stand although the detector did not find them.
 
     Parameters
@@ -151,16 +154,21 @@ def believed(steps: Sequence[Step], time_s: float, found_xyxy: NDArray[np.floati
         Seconds.
     found_xyxy : ndarray of shape (n, 4)
         Boxes that the detector did find: who is there is not somebody else.
+    sure : float
+        Score from which the detector was sure of a face.
     """
-    sure = [
+    tracks = [
         step.track
         for step in steps
-        if step.is_sure and step.track.is_confirmed and time_s - step.track.detected_s <= UNDETECTED_S
+        if step.is_sure
+        and step.track.is_confirmed
+        and step.track.best_score >= sure
+        and time_s - step.track.detected_s <= UNDETECTED_S
     ]
-    if not sure or not len(found_xyxy):
-        return sure
-    shared = overlap(np.array([track.box_xyxy for track in sure]), found_xyxy).max(axis=1)
-    return [track for track, part in zip(sure, shared, strict=True) if part < 0.2]
+    if not tracks or not len(found_xyxy):
+        return tracks
+    shared = overlap(np.array([track.box_xyxy for track in tracks]), found_xyxy).max(axis=1)
+    return [track for track, part in zip(tracks, shared, strict=True) if part < 0.2]
 
 
 def _carried(track: Track, points: Float) -> tuple[Float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +16,10 @@ from mien.faces.faces import Faces
 
 CONFIRMED = 3
 """How many times a face must have been detected until it is believed."""
+
+SURE = 0.75
+"""Score from which a newcomer has a row at once; with less, when believed. Things and noise are taken for
+faces with scores just above a detector's threshold, and noise in a frame or two only."""
 
 TENTATIVE_S = 0.3
 """A face that is not yet believed, and was missed in a frame, is forgotten after so many seconds."""
@@ -69,6 +73,7 @@ class Track:
     Attributes
     ----------
     number : int
+        From 0; below it while the face has no row yet.
     box_xyxy : ndarray of shape (4,), float64
         Where the face was last, pixels.
     landmarks_xy : ndarray of shape (p, 2), float64
@@ -85,6 +90,8 @@ class Track:
         How often the detector found it.
     born_s, seen_s, detected_s : float
         When it was first seen, last seen at all, and last seen by the detector.
+    best_score : float
+        How sure the detector ever was, 0 to 1.
     """
 
     number: int
@@ -100,6 +107,7 @@ class Track:
     born_s: float
     seen_s: float
     detected_s: float
+    best_score: float = 1.0  # states of earlier versions have none
 
     @property
     def is_confirmed(self) -> bool:
@@ -143,7 +151,9 @@ class Track:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Return the track of which these are the values."""
-        known: dict[str, Any] = {f.name: values[f.name] for f in fields(cls)}
+        known: dict[str, Any] = {
+            f.name: values[f.name] for f in fields(cls) if f.default is MISSING or f.name in values
+        }
         for name, value in known.items():
             if isinstance(value, list):
                 known[name] = np.array(value, np.float64)
@@ -153,15 +163,19 @@ class Track:
 class Tracker:
     """Gives the faces of each frame the numbers of their people.
 
-    A face has its number from the first frame on. Which detection is whose is decided for all together, by
-    how likely each pair is against a newcomer: how far the face is from where its motion would have taken
-    it, how its size changed, and how it looks.
+    A face has its number from its first row on: in the frame in which it is first seen, unless it is a
+    newcomer of whom the detector is unsure, who has to be found :data:`CONFIRMED` times. Which detection is
+    whose is decided for all together, by how likely each pair is against a newcomer: how far the face is
+    from where its motion would have taken it, how its size changed, and how it looks.
 
     Parameters
     ----------
     forget_s : float
         A person who was not seen for so many seconds has left; who comes then is somebody new. Where frames
         are far apart, :data:`STEPS` steps from frame to frame if that is longer.
+    sure : float
+        Score of the detector from which a newcomer has a row at once, 0 to 1; 0 for all. In the first frame,
+        and where frames are more than :data:`TENTATIVE_S` apart, everybody has.
 
     Attributes
     ----------
@@ -177,10 +191,13 @@ class Tracker:
         If a value is out of its range.
     """
 
-    def __init__(self, *, forget_s: float = 3.0) -> None:
+    def __init__(self, *, forget_s: float = 3.0, sure: float = SURE) -> None:
         if not forget_s > 0:
             raise bad_argument("forget_s", allowed="a positive number of seconds", given=forget_s)
+        if not 0 <= sure <= 1:
+            raise bad_argument("sure", allowed="from 0 to 1", given=sure)
         self.forget_s = forget_s
+        self.sure = sure
         self.tracks: tuple[Track, ...] = ()
         self.step_s = 0.0
         self._next = 0
@@ -213,25 +230,35 @@ class Tracker:
         Returns
         -------
         Faces
-            In the order of their numbers; with `track_id`.
+            In the order of their numbers; with `track_id`. Those that have no row yet are left out.
         """
+        takes_all = self._time_s is None
         self._pass(time_s)
+        takes_all = takes_all or self.step_s > TENTATIVE_S
         looks = describe(image, faces.box_xyxy, faces.landmarks_xy)
         worth = evidence(self.tracks, faces, looks, time_s, is_cut=self._look_at(image))
         owner = self._recall(assign(worth), worth, time_s)
         box, points = faces.box_xyxy.astype(np.float64), faces.landmarks_xy.astype(np.float64)
+        lowest = min([0, *(track.number for track in self.tracks)]) - 1
         seen: dict[int, Track] = {}
         for i, j in enumerate(owner):
-            track = self._born(looks[i], box[i], points[i], time_s) if j < 0 else self.tracks[j]
-            moved = track.moved(box[i], points[i], looks[i], time_s)
-            seen[track.number] = replace(
-                moved,
+            track = _born(lowest - i, looks[i], box[i], points[i], time_s) if j < 0 else self.tracks[j]
+            score = float(faces.score[i])
+            found = replace(
+                track.moved(box[i], points[i], looks[i], time_s),
                 found_box_xyxy=box[i],
                 found_landmarks_xy=points[i],
-                score=float(faces.score[i]),
+                score=score,
+                best_score=max(score, track.best_score),
                 detections=track.detections + 1,
                 detected_s=time_s,
             )
+            if found.number < 0 and (takes_all or found.is_confirmed or score >= self.sure):
+                found = replace(found, number=self._next)
+                self._next += 1
+            seen[found.number] = found
+        matched = {int(j) for j in owner}
+        self.tracks = tuple(track for j, track in enumerate(self.tracks) if j not in matched)
         seen = {track.number: track for track in followed} | seen
         return self._keep(seen, time_s)
 
@@ -282,13 +309,6 @@ class Tracker:
             if time_s - track.seen_s <= (left_s if track.is_confirmed or track in in_sight else TENTATIVE_S)
         )
 
-    def _born(self, look: Float, box: Float, points: Float, time_s: float) -> Track:
-        self._next += 1
-        still = np.zeros(2)
-        return Track(
-            self._next - 1, box, points, box, points, still, look, look, 0.0, 0, time_s, time_s, time_s
-        )
-
     def _recall(self, owner: NDArray[np.int64], worth: Float, time_s: float) -> NDArray[np.int64]:
         """Give newcomers the numbers of those they turn out to be; their own are not used again."""
         taken = set(owner.tolist())
@@ -310,7 +330,12 @@ class Tracker:
         self.tracks = tuple(known[number] for number in sorted(known))
         self._time_s = time_s
         self._forget(time_s)
-        return faces_of([seen[number] for number in sorted(seen)])
+        return faces_of([seen[number] for number in sorted(seen) if number >= 0])
+
+
+def _born(number: int, look: Float, box: Float, points: Float, time_s: float) -> Track:
+    still = np.zeros(2)
+    return Track(number, box, points, box, points, still, look, look, 0.0, 0, time_s, time_s, time_s, 0.0)
 
 
 def faces_of(tracks: Sequence[Track]) -> Faces:

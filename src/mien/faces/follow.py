@@ -35,8 +35,8 @@ AWAITED_S = 0.5
 """Who went out of sight is looked for on every frame for so many seconds; then as newcomers are."""
 
 UNDETECTED_S = 1.0
-"""A face that the detector has not found for so many seconds is not followed any more; one of which it never was
-sure, as soon as it looks and does not find it: things can be followed as well as faces."""
+"""A face that the detector has not found for so many seconds is not followed any more; one of which it never
+was sure, as soon as it looks and does not find it: things can be followed as well as faces."""
 
 Float = NDArray[np.float64]
 

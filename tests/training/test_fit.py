@@ -192,8 +192,13 @@ def test_the_mean_of_two_runs_is_a_run_too(tmp_path):
 def test_nothing_is_learned_of_no_base_or_a_models_file():
     with pytest.raises(ArgumentError, match="epochs"):
         replace(QUICK, epochs=0)
-    with pytest.raises(ArgumentError, match="runs' folders where there are 0 epochs"):
+    with pytest.raises(ArgumentError, match="a run's folder, or several, where there are 0 epochs"):
         check_base("resnet.ferplus", replace(QUICK, epochs=0, base="resnet.ferplus"))
+
+
+def test_a_models_file_may_be_averaged_with_a_run(tmp_path):
+    open_run(tmp_path, QUICK)
+    check_base("resnet.ferplus", replace(QUICK, epochs=0, base=f"resnet.ferplus,{tmp_path}"))
 
 
 def test_a_base_must_have_set_the_same_part_aside(tmp_path):

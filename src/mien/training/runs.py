@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mien.errors import SourceNotFoundError, bad_argument, require
 from mien.training.cards import replacing
+from mien.training.recipe import listed
 
 LEARNED = "learned.sha256"
 """What a run's folder says of the data it learned from."""
@@ -103,13 +104,13 @@ def check_base(base: str, recipe: Any) -> None:
     Parameters
     ----------
     base : str
-        A run's folder. A model's file or name is not looked at, and is refused where nothing is learned: what
-        it calls common would be told from pictures that it did not learn from.
+        A run's folder. A model's file or name is not looked at, and where nothing is learned it is refused
+        without a run beside it: what it calls common would be told from pictures that it did not learn from.
     recipe : dataclass
-        With `held_out`, `split_seed` and `epochs`.
+        With `held_out`, `split_seed`, `epochs` and `base`.
     """
-    if not recipe.epochs and not Path(base).is_dir():
-        raise bad_argument("base", allowed="runs' folders where there are 0 epochs", given=base)
+    if not recipe.epochs and not any(Path(one).is_dir() for one in listed(recipe.base)):
+        raise bad_argument("base", allowed="a run's folder, or several, where there are 0 epochs", given=base)
     path = Path(base) / "recipe.json"
     if not path.is_file():
         return

@@ -101,4 +101,4 @@ def test_a_frame_in_the_dark_is_darker_noisy_and_the_same_again():
     assert one.mean() == pytest.approx(24, abs=1.5)
     assert 5 < one.std() < 9
     assert (one != other).any()
-    np.testing.assert_array_equal(in_the_dark(frames)[1], other)
+    np.testing.assert_array_equal(list(in_the_dark(frames))[1], other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -129,11 +130,12 @@ def evaluate_detector(
     false = np.concatenate(scores)
     allowed = int(FALSE_FACES_A_PICTURE * len(material.backgrounds))
     threshold = threshold_for(false, allowed) if score_threshold is None else score_threshold
-    frames = [as_frame(picture) for picture in material.backgrounds]
-    shown = {"as frames of 640 x 480": frames, "as dark frames of 640 x 480": in_the_dark(frames)}
-    fooled = {"as they are": sum(bool((one >= threshold).any()) for one in scores)}
-    for how, pictures in shown.items():
-        fooled[how] = sum(bool((detector.detect(one).score >= threshold).any()) for one in pictures)
+    frames = [map(as_frame, material.backgrounds) for _ in range(2)]
+    shown = {
+        "as they are": iter(scores),
+        "as frames of 640 x 480": (detector.detect(one).score for one in frames[0]),
+        "as dark frames of 640 x 480": (detector.detect(one).score for one in in_the_dark(frames[1])),
+    }
     errors = {
         name: MeanError.of(landmark_errors(detector, portraits, threshold))
         for name, portraits in material.portraits.items()
@@ -143,7 +145,7 @@ def evaluate_detector(
         score_threshold=threshold,
         false_faces=int((false >= threshold).sum()),
         backgrounds=len(material.backgrounds),
-        fooled=fooled,
+        fooled={how: sum(bool((one >= threshold).any()) for one in found) for how, found in shown.items()},
         recall={name: recall(detector, photos, threshold) for name, photos in material.photos.items()},
         landmark_error=errors,
     )
@@ -162,11 +164,12 @@ def as_frame(picture: Grey) -> Grey:
     return np.ascontiguousarray(shown[top : top + height, left : left + width])
 
 
-def in_the_dark(frames: list[Grey]) -> list[Grey]:
-    """Return frames as a camera takes them in the dark, with a fifth of the light; by a fixed seed."""
+def in_the_dark(frames: Iterable[Grey]) -> Iterator[Grey]:
+    """Yield frames as a camera takes them in the dark, with a fifth of the light; by a fixed seed."""
     random = np.random.default_rng(0)
     face = template_points(TEMPLATE, 0.0, DARK_FACE_PX)
-    return [darken_noisily(frame, face, random)[0] for frame in frames]
+    for frame in frames:
+        yield darken_noisily(frame, face, random)[0]
 
 
 def threshold_for(false_scores: NDArray[np.float32], allowed: int) -> float:

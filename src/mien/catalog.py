@@ -19,7 +19,7 @@ from mien.labels import LabelSet, get_label_set
 
 T = TypeVar("T")
 
-TASKS = ("expression", "detection", "landmarks")
+TASKS = ("expression", "detection", "landmarks", "confirmation")
 
 FORMATS = ("onnx", "skops")
 """Kinds of files of weights; each is the suffix too."""
@@ -28,6 +28,7 @@ DEFAULTS = {
     "expression": "resnet.ferplus",
     "detection": "facepoint.scenes",
     "landmarks": "points70.faces",
+    "confirmation": "confirm.scenes",
 }
 """What the name "default" means, by task."""
 
@@ -117,7 +118,7 @@ class ModelCard:
     ----------
     name : str
         ``architecture.tag``; the tag says what it was trained on.
-    task : {"expression", "detection", "landmarks"}
+    task : {"expression", "detection", "landmarks", "confirmation"}
     summary : str
         One line.
     licence : str
@@ -142,8 +143,11 @@ class ModelCard:
     base : str
         Another model that this one is built on, by name or by a file beside it; empty for none. Of a
         detector: the network that finds the landmarks of its faces more exactly.
+    confirm : str
+        Of a detector: the network that looks again at what it found, named like `base`; empty for none.
     score_threshold : float
-        From which score on a detection counts, 0 to 1.
+        From which score on a detection counts, 0 to 1; of a network that confirms, from which score of the
+        detector on it looks again.
     parameters : int
         Number of weights.
     sha256 : str
@@ -177,6 +181,7 @@ class ModelCard:
     frames: int = 1
     step: int = 1
     base: str = ""
+    confirm: str = ""
     score_threshold: float = 0.0
     parameters: int = 0
     sha256: str = ""
@@ -264,7 +269,7 @@ def list_models(task: str | None = None) -> list[ModelCard]:
 
     Parameters
     ----------
-    task : {"expression", "detection", "landmarks"}, optional
+    task : {"expression", "detection", "landmarks", "confirmation"}, optional
         Only the models of one task.
     """
     if task is not None and task not in TASKS:
@@ -281,7 +286,7 @@ def find_model(name_or_file: str | Path, task: str) -> tuple[ModelCard, Path]:
     name_or_file : str or path
         A name that :func:`list_models` shows, "default", or a file of weights with its card (the same
         name, ending in .toml) beside it.
-    task : {"expression", "detection", "landmarks"}
+    task : {"expression", "detection", "landmarks", "confirmation"}
         What it is wanted for.
 
     Returns
@@ -313,19 +318,17 @@ def find_model(name_or_file: str | Path, task: str) -> tuple[ModelCard, Path]:
     return card, file
 
 
-def find_base(card: ModelCard, path: Path) -> str | Path:
+def find_base(base: str, path: Path) -> str | Path:
     """Return the model that another one is built on, for :func:`find_model`: a name, or a file beside it.
 
     Parameters
     ----------
-    card : ModelCard
-        With a base.
+    base : str
+        As its card names it (`base` or `confirm`).
     path : Path
         The file of weights beside which it lies.
     """
-    return (
-        path.with_name(card.base) if card.base.endswith(tuple(f".{kind}" for kind in FORMATS)) else card.base
-    )
+    return path.with_name(base) if base.endswith(tuple(f".{kind}" for kind in FORMATS)) else base
 
 
 def register_model(folder_or_toml: str | Path) -> list[ModelCard]:

@@ -160,6 +160,7 @@ def test_train_says_what_it_needs(run, tmp_path):
     result = run("train", tmp_path / "x.csv")
     assert result.code == 1
     assert "emotion" in result.err
-    result = run("train-detector", tmp_path)
-    assert result.code == 1
-    assert "fer2013" in result.err
+    for command in ("train-detector", "train-confirm"):
+        result = run(command, tmp_path)
+        assert result.code == 1
+        assert "fer2013" in result.err

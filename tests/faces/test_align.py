@@ -9,6 +9,7 @@ from mien.faces.align import (
     LANDMARKS,
     TEMPLATES,
     CropSpec,
+    cut_boxes,
     fit_similarity,
     framed_matrices,
     invert,
@@ -130,3 +131,23 @@ def test_framed_takes_the_middle_of_a_wide_picture():
 def test_wrong_spec_is_refused(change):
     with pytest.raises(ArgumentError):
         CropSpec(**{"template": "fer2013-mean", "margin": 0.0, "size": 44} | change)
+
+
+def test_boxes_are_cut_as_they_are_and_with_what_surrounds_them():
+    picture = np.random.default_rng(3).integers(0, 256, (90, 120), dtype=np.uint8)
+    boxes = [(30, 20, 62, 52), (40, 40, 56, 56)]
+    plain, around = cut_boxes(picture, boxes, 0.0, 32)[0], cut_boxes(picture, boxes, 0.5, 32)[1]
+    np.testing.assert_array_equal(plain, picture[20:52, 30:62])
+    np.testing.assert_array_equal(around, picture[32:64, 32:64])
+    assert cut_boxes(picture, np.empty((0, 4)), 0.0, 32).shape == (0, 32, 32)
+
+
+def test_boxes_that_are_no_squares_keep_their_proportions_and_the_border_is_repeated():
+    picture = np.tile(np.arange(100, dtype=np.uint8), (100, 1))
+    wide = cut_boxes(picture, [(10, 40, 90, 60)], 0.0, 40)[0]  # 80 x 20: as large as 40 x 40
+    np.testing.assert_array_equal(wide, picture[30:70, 30:70])
+    beyond = cut_boxes(picture, [(-10, 10, 10, 30)], 0.0, 20)[0]
+    np.testing.assert_array_equal(beyond[:, :11], 0)
+    np.testing.assert_array_equal(beyond[0, 10:], np.arange(10))
+    large = cut_boxes(np.repeat(picture[..., None], 3, axis=2), [(0, 0, 100, 100)], 0.0, 10)[0]
+    np.testing.assert_allclose(large, np.tile(np.arange(4.5, 100, 10), (10, 1)), atol=1.5)

@@ -1,6 +1,7 @@
 """Decoding, suppression and scales of detectors, against networks whose answers are known."""
 
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -84,7 +85,7 @@ def test_a_threshold_of_nothing_is_not_the_card_s():
 
 def test_the_network_of_landmarks_may_lie_beside_the_detector(tmp_path):
     shipped = find_model("facepoint.scenes", "detection")[1].parent
-    for one in shipped.glob("points70.faces.*"):
+    for one in (*shipped.glob("points70.faces.*"), *shipped.glob("confirm.scenes.*")):
         shutil.copy(one, tmp_path)
     shutil.copy(shipped / "facepoint.scenes.onnx", tmp_path)
     text = (shipped / "facepoint.scenes.toml").read_text()
@@ -93,6 +94,30 @@ def test_the_network_of_landmarks_may_lie_beside_the_detector(tmp_path):
     (tmp_path / "facepoint.scenes.toml").write_text(own)
     detector = load_detector(tmp_path / "facepoint.scenes.onnx")
     assert detector.landmarks is not None and detector.landmarks.session.path.parent == tmp_path
+
+
+class Confirm:
+    """Stands in for a network that confirms: says its own scores from left to right, whatever it is shown."""
+
+    def __init__(self, *scores, floor):
+        self.scores, self.card, self.asked = scores, SimpleNamespace(score_threshold=floor), []
+
+    def confirm(self, image, box_xyxy, score):
+        self.asked.append(score.tolist())
+        return np.array(self.scores, np.float32)[np.argsort(np.argsort(box_xyxy[:, 0]))]
+
+
+def test_what_is_found_is_confirmed_and_counts_by_that_score():
+    picture = np.maximum(picture_with_dot(at=(40, 24)), picture_with_dot(at=(40, 104)))
+    plain = PointDetector(Answers(), "x", 0.5).detect(picture)
+    confirm = Confirm(0.6, 0.8, floor=0.3)
+    found = PointDetector(Answers(), "x", 0.5, confirm=confirm).detect(picture)
+    assert confirm.asked == [pytest.approx([0.9, 0.9])]
+    assert found.score.tolist() == pytest.approx([0.8, 0.6]) and found.box_xyxy[0, 0] > found.box_xyxy[1, 0]
+    np.testing.assert_array_equal(np.sort(found.box_xyxy, 0), np.sort(plain.box_xyxy, 0))
+    doubted = PointDetector(Answers(), "x", 0.7, confirm=confirm)
+    assert len(doubted.detect(picture)) == 1 and len(doubted.candidates(picture)) == 2
+    assert not len(PointDetector(Answers(), "x", 0.5, confirm=Confirm(floor=0.95)).detect(picture))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (7, 300), (33, 31), (64, 64)])

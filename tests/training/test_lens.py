@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mien.training.lens import _take_in_the_dark, expose
+from mien.training.lens import expose, take_in_the_dark
 
 
 def scene(side=64):
@@ -41,14 +41,14 @@ def test_all_of_it_happens_and_sometimes_nothing():
 @pytest.mark.parametrize("seed", range(8))
 def test_in_the_dark_little_light_is_left_and_noise_beside_it(seed):
     flat = np.full((120, 120), 160, np.float32)
-    taken = _take_in_the_dark(flat, np.random.default_rng(seed))
+    taken = take_in_the_dark(flat, np.random.default_rng(seed))
     assert 13 < taken.mean() < 65, "15 to 60, and the noise's own mean"
     assert np.sqrt(0.3 * 15 + 2) * 0.4 < taken.std() < np.sqrt(1.5 * 60 + 25) * 1.1
     shades = np.array([np.full((120, 120), shade, np.float32) for shade in (20, 200)]).reshape(240, 120)
-    both = _take_in_the_dark(shades[60:180], np.random.default_rng(seed))
+    both = take_in_the_dark(shades[60:180], np.random.default_rng(seed))
     assert both[60:].mean() > 5 * both[:60].mean(), "what was brighter still is"
 
 
 def test_who_sits_in_the_dark_already_is_not_lit():
-    taken = _take_in_the_dark(np.full((64, 64), 4, np.float32), np.random.default_rng(0))
+    taken = take_in_the_dark(np.full((64, 64), 4, np.float32), np.random.default_rng(0))
     assert taken.mean() < 6

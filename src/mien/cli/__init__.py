@@ -18,6 +18,7 @@ from mien.cli.audit import audit
 from mien.cli.augment import augment_preview
 from mien.cli.combine import combine
 from mien.cli.compare import compare
+from mien.cli.confirm import train_confirm
 from mien.cli.demo import demo
 from mien.cli.detector import evaluate_detector, train_detector
 from mien.cli.evaluate import evaluate
@@ -47,6 +48,7 @@ for command in (
 app.command("train-detector")(train_detector)
 app.command("evaluate-detector")(evaluate_detector)
 app.command("train-landmarks")(train_landmarks)
+app.command("train-confirm")(train_confirm)
 app.command("augment-preview")(augment_preview)
 
 

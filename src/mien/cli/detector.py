@@ -52,7 +52,7 @@ def train_detector(
         command=typed_command(),
         teacher=load_detector(teacher) if teacher else None,
     )
-    _show_detectors([report])
+    show_detectors([report])
     Console().print(f"Written to {out / name}.onnx")
 
 
@@ -73,10 +73,11 @@ def evaluate_detector(
     material = load_material(data, set_aside=True)
     specs: list[str | Path] = [detector, *(against or [])]
     detectors = [load_detector(spec, score_threshold=0.02) for spec in specs]
-    _show_detectors([evaluate_detector(one, material) for one in detectors])
+    show_detectors([evaluate_detector(one, material) for one in detectors])
 
 
-def _show_detectors(reports: list[DetectorReport]) -> None:
+def show_detectors(reports: list[DetectorReport]) -> None:
+    """Print what was measured of detectors, side by side."""
     table = Table("measured on what was set aside", *(report.name for report in reports))
     table.add_row("score threshold", *(f"{r.score_threshold:.3f}" for r in reports))
     table.add_row("false faces / backgrounds", *(f"{r.false_faces} / {r.backgrounds}" for r in reports))

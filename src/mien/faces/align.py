@@ -223,6 +223,38 @@ def framed_matrices(shapes: ArrayLike, margin: float, size: int) -> NDArray[np.f
     return matrix
 
 
+def cut_boxes(image: NDArray[np.uint8], box_xyxy: ArrayLike, margin: float, size: int) -> NDArray[np.uint8]:
+    """Cut what lies in boxes and around them, as it is: squares that are not turned.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W) or (H, W, 3), uint8
+        Grey or RGB.
+    box_xyxy : array_like of shape (n, 4)
+        Corners, pixels of the picture.
+    margin : float
+        What is added on every side of a square of as large an area as the box, as a fraction of its side.
+    size : int
+        Side of the crop in pixels.
+
+    Returns
+    -------
+    ndarray of shape (n, S, S), uint8
+        Grey; outside the picture its border is repeated.
+    """
+    box = np.asarray(box_xyxy, np.float64).reshape(-1, 4)
+    low, high = box[:, :2], box[:, 2:]
+    side = np.sqrt(np.maximum(np.prod(high - low, axis=1), 1)) * (1 + 2 * margin)
+    matrix = np.zeros((len(box), 2, 3))
+    matrix[:, 0, 0] = matrix[:, 1, 1] = size / side
+    matrix[:, :, 2] = size / 2 - (size / side)[:, None] * (low + high) / 2
+    grey = _in_colour(image, "grey")
+    crops = np.empty((len(box), size, size), np.uint8)
+    for crop, one in zip(crops, matrix, strict=True):
+        crop[:] = _resample(grey, one, size)
+    return crops
+
+
 def _in_colour(image: NDArray[np.uint8], colour: str) -> NDArray[np.uint8]:
     import cv2
 

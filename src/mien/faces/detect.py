@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from mien.catalog import file_sha256, find_base, find_model
 from mien.errors import ModelError, bad_argument
+from mien.faces.confirm import ConfirmModel, load_confirm
 from mien.faces.faces import Faces, overlap
 from mien.faces.landmarks import LandmarkModel, load_landmarks
 from mien.runtime import Session
@@ -73,6 +75,8 @@ class PointDetector:
         Faces with a lower score are left out, 0 to 1.
     landmarks : LandmarkModel, optional
         Finds the landmarks of the faces once more, and more exactly.
+    confirm : ConfirmModel, optional
+        Looks again at what the network finds, and says how sure both are.
 
     Raises
     ------
@@ -81,7 +85,12 @@ class PointDetector:
     """
 
     def __init__(
-        self, session: Session, name: str, score_threshold: float, landmarks: LandmarkModel | None = None
+        self,
+        session: Session,
+        name: str,
+        score_threshold: float,
+        landmarks: LandmarkModel | None = None,
+        confirm: ConfirmModel | None = None,
     ) -> None:
         if not 0 < score_threshold < 1:
             raise bad_argument("score_threshold", allowed="a number between 0 and 1", given=score_threshold)
@@ -89,6 +98,8 @@ class PointDetector:
         self.score_threshold = score_threshold
         self._session = session
         self._landmarks = landmarks
+        self._confirm = confirm
+        self._floor = score_threshold if confirm is None else confirm.card.score_threshold
         self._ask, self._fixed = _recognise(session, name)
 
     @property
@@ -99,8 +110,8 @@ class PointDetector:
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of its files: what tells its answers from another detector's."""
-        own = file_sha256(self._session.path)
-        return own if self._landmarks is None else f"{own}+{file_sha256(self._landmarks.session.path)}"
+        others = [one.session.path for one in (self._landmarks, self._confirm) if one is not None]
+        return "+".join(file_sha256(path) for path in (self._session.path, *others))
 
     def detect(self, image: NDArray[np.uint8], *, min_face: float | None = None) -> Faces:
         """Find the faces of one picture.
@@ -119,28 +130,42 @@ class PointDetector:
         Faces
             Surest first; coordinates in pixels of `image`.
         """
+        found = self.candidates(image, min_face=min_face)
+        score = found.score
+        if self._confirm is not None:
+            score = self._confirm.confirm(image, found.box_xyxy, score)
+        score = doubt_chests(found.box_xyxy, score)
+        sure = np.flatnonzero(score >= self.score_threshold)
+        keep = sure[np.argsort(-score[sure], kind="stable")]
+        faces = replace(found[keep], score=score[keep])
+        return faces if self._landmarks is None else self._landmarks.refine(image, faces)
+
+    def candidates(self, image: NDArray[np.uint8], *, min_face: float | None = None) -> Faces:
+        """Find what the detector's own network takes for faces, before anything is looked at again.
+
+        Parameters
+        ----------
+        image, min_face
+            As for :meth:`detect`.
+
+        Returns
+        -------
+        Faces
+            Surest first; from the threshold on, or from the score on from which faces are confirmed.
+        """
         if image.ndim not in (2, 3) or image.dtype != np.uint8 or 0 in image.shape:
             raise bad_argument(
                 "image", allowed="a uint8 array (H, W, 3) or (H, W)", given=(image.shape, image.dtype)
             )
         if min_face is not None and not min_face > 0:
             raise bad_argument("min_face", allowed="a positive number of pixels", given=min_face)
-        found = [self._look(image, *look) for look in self._looks(image.shape[:2], min_face)]
-        score, box, points = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        looks = [self._look(image, *look) for look in self._looks(image.shape[:2], min_face)]
+        score, box, points = (np.concatenate(parts) for parts in zip(*looks, strict=True))
         if min_face is not None:
             large = box[:, 3] - box[:, 1] >= min_face
             score, box, points = score[large], box[large], points[large]
         keep = suppress(box, score, OVERLAP)
-        score[keep] = doubt_chests(box[keep], score[keep])
-        keep = keep[score[keep] >= self.score_threshold]
-        keep = keep[np.argsort(-score[keep], kind="stable")]
-        faces = Faces(
-            box_xyxy=box[keep],
-            score=score[keep],
-            landmarks_xy=points[keep],
-            track_id=np.full(len(keep), -1, np.int64),
-        )
-        return faces if self._landmarks is None else self._landmarks.refine(image, faces)
+        return Faces(box_xyxy=box[keep], score=score[keep], landmarks_xy=points[keep])
 
     def _looks(self, shape: tuple[int, ...], min_face: float | None) -> list[tuple[float, float, float]]:
         """Return the scales to show a picture at, each with the heights it answers for, picture pixels."""
@@ -164,7 +189,7 @@ class PointDetector:
             -(-side // STRIDES[-1]) * STRIDES[-1] for side in shown.shape[:2]
         )
         score, box, points = self._ask(self._session, _pad(shown, height, width))
-        sure = np.flatnonzero(score >= self.score_threshold)
+        sure = np.flatnonzero(score >= self._floor)
         corner, stride = _places(height, width, sure)
         middle = corner + box[sure, :2] * stride
         half = np.exp(np.minimum(box[sure, 2:], 8)) * stride / 2
@@ -195,9 +220,10 @@ def load_detector(
             Session(file, threads=threads), file.stem, 0.6 if score_threshold is None else score_threshold
         )
     card, path = find_model(name_or_file, task="detection")
-    landmarks = load_landmarks(find_base(card, path), threads=threads) if card.base else None
+    landmarks = load_landmarks(find_base(card.base, path), threads=threads) if card.base else None
+    confirm = load_confirm(find_base(card.confirm, path), threads=threads) if card.confirm else None
     threshold = card.score_threshold if score_threshold is None else score_threshold
-    return PointDetector(Session(path, threads=threads), card.name, threshold, landmarks)
+    return PointDetector(Session(path, threads=threads), card.name, threshold, landmarks, confirm)
 
 
 def find_single(image: NDArray[np.uint8], detector: Detector) -> Faces:

@@ -242,7 +242,7 @@ def _set_base(pipeline: Any, card: ModelCard, path: Path, threads: int | None) -
         raise ModelError(f"{path}: its features need {need}; the card's base is {card.base!r}.")
     if not task:
         return
-    wanted = find_base(card, path)
+    wanted = find_base(card.base, path)
     base, _ = find_model(wanted, task)
     same = ("template", "margin") if task == "landmarks" else ("template", "margin", "size_px", "colour")
     for field in same:

@@ -256,6 +256,7 @@ def _trace(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # torch's own, about its own code
+            warnings.filterwarnings("ignore", "# The axis name: ")  # inputs that share an axis share its name
             program = torch.onnx.export(
                 module,
                 tuple(example),
@@ -313,6 +314,12 @@ def _batches(crops: NDArray[np.uint8], size: int = 64) -> list[NDArray[np.uint8]
     return [crops[i : i + size] for i in range(0, len(crops), size)]
 
 
+def _answers(module: nn.Module, feeds: Mapping[str, NDArray[Any]]) -> tuple[Tensor, ...]:
+    """Return what the network says, also where it has one output only."""
+    answer = module(*(torch.from_numpy(array) for array in feeds.values()))
+    return (answer,) if isinstance(answer, Tensor) else tuple(answer)
+
+
 def _compare(
     module: nn.Module,
     path: Path,
@@ -333,8 +340,7 @@ def _compare(
     for case in cases:
         feeds = {name: np.asarray(array, np.float32) for name, array in case.items()}
         with torch.no_grad():
-            wanted = module(*(torch.from_numpy(array) for array in feeds.values()))
-        wanted = (wanted,) if isinstance(wanted, Tensor) else wanted
+            wanted = _answers(module, feeds)
         given = session.run(feeds, outputs)
         answers.append(dict(zip(outputs, given, strict=True)))
         for name, theirs, ours in zip(outputs, wanted, given, strict=True):
@@ -358,7 +364,7 @@ def _compare_rounded(
     session = Session(path, threads=1)
     given = [session.run(dict(feeds), outputs) for feeds in typical]
     with torch.no_grad():
-        wanted = [module(*(torch.from_numpy(a) for a in feeds.values())) for feeds in typical]
+        wanted = [_answers(module, feeds) for feeds in typical]
     for i, name in enumerate(outputs):
         ours = np.concatenate([answer[i] for answer in given])
         theirs = np.concatenate([answer[i].numpy() for answer in wanted])

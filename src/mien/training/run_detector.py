@@ -147,11 +147,12 @@ def finish_detector(
         exact=EXACT,
     )
     report = evaluate_detector(load_detector(file, score_threshold=0.02), aside)
-    write_card(replace(load_card(file.with_suffix(".toml")), **_detector_numbers(report)), out)
+    write_card(replace(load_card(file.with_suffix(".toml")), **detector_numbers(report)), out)
     return report
 
 
-def _detector_numbers(report: DetectorReport) -> dict[str, Any]:
+def detector_numbers(report: DetectorReport) -> dict[str, Any]:
+    """Return the fields of a card that a measurement fills: threshold and metrics."""
     command = "mien evaluate-detector DATA"
     rule = "found: overlap 0.5 or more with a reference box that the teacher was sure of (0.6)"
     n = report.backgrounds

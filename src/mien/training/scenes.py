@@ -42,7 +42,7 @@ class Scene:
 
     Parameters
     ----------
-    picture : ndarray of shape (S, S), uint8
+    picture : ndarray of shape (H, W), uint8
         Grey.
     boxes : list of ndarray of shape (4,)
         Corners x, y, x, y in pixels.

@@ -25,8 +25,8 @@ from mien.training.runs import averaged_weights, make_trainer, open_run
 AUGMENTATION = Augmentation(
     turn_deg=18, scale=0.1, shift=0.03, light=0.2, gamma=0.2, blur=0.1, noise=0.1, erasing=0.2
 )
-"""How far copies of candidates differ: in light less than faces do, as scenes have been altered already. They turn
-far, since heads that lean are rare there and would be doubted (experiment C2)."""
+"""How far copies of candidates differ: in light less than faces do, as scenes have been altered already. They
+turn far, since heads that lean are rare there and would be doubted (experiment C2)."""
 
 ALONE = 0.3
 """Share of the loss of what the network says without the detector's score: it must not lean on that."""

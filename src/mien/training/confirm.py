@@ -20,7 +20,7 @@ from mien.training.candidates import MARGIN, SIDE, Candidates
 from mien.training.data import TrainingSet, loader
 from mien.training.facepoint import FacePoint
 from mien.training.material import Material, Portraits
-from mien.training.runs import averaged_weights, make_trainer, open_run
+from mien.training.runs import averaged_weights, make_trainer, one_cycle, open_run
 
 AUGMENTATION = Augmentation(
     turn_deg=18, scale=0.1, shift=0.03, light=0.2, gamma=0.2, blur=0.1, noise=0.1, erasing=0.2
@@ -163,16 +163,8 @@ class ConfirmModule(L.LightningModule):
         return loss
 
     def configure_optimizers(self) -> Any:
-        optimiser = torch.optim.AdamW(
-            self.network.parameters(), self.recipe.learning_rate, weight_decay=self.recipe.weight_decay
-        )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser,
-            self.recipe.learning_rate,
-            total_steps=max(2, int(self.trainer.estimated_stepping_batches)),
-            cycle_momentum=False,
-        )
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        steps = int(self.trainer.estimated_stepping_batches)
+        return one_cycle(self.network, self.recipe, steps, rise=0.3)
 
 
 def divide(material: Material) -> tuple[Material, Material]:

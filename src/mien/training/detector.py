@@ -21,7 +21,7 @@ from mien.training.base import start_from
 from mien.training.facepoint import FacePoint, decode, places
 from mien.training.material import Material
 from mien.training.mistakes import find_mistakes
-from mien.training.runs import averaged_weights, make_trainer, open_run
+from mien.training.runs import averaged_weights, make_trainer, one_cycle, open_run
 from mien.training.scenes import Composer, Scene
 
 FACES_A_SCENE = 48
@@ -189,17 +189,8 @@ class DetectorModule(L.LightningModule):
         return parts["score"] + 2 * parts["box"] + 5 * parts["points"]
 
     def configure_optimizers(self) -> Any:
-        optimiser = torch.optim.AdamW(
-            self.network.parameters(), self.recipe.learning_rate, weight_decay=self.recipe.weight_decay
-        )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser,
-            self.recipe.learning_rate,
-            total_steps=self.recipe.epochs * (self.recipe.scenes // self.recipe.batch),
-            pct_start=0.05,
-            cycle_momentum=False,
-        )
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        steps = self.recipe.epochs * (self.recipe.scenes // self.recipe.batch)
+        return one_cycle(self.network, self.recipe, steps, rise=0.05)
 
 
 class Scenes(IterableDataset[dict[str, Tensor]]):

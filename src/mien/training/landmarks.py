@@ -26,7 +26,7 @@ from mien.training.geometry import Geometry, crop_matrices
 from mien.training.layers import ResidualBlock, Standardise, convolution
 from mien.training.material import Material, Portraits
 from mien.training.run_detector import DETECTOR_DATA
-from mien.training.runs import averaged_weights, make_trainer, open_run
+from mien.training.runs import averaged_weights, make_trainer, one_cycle, open_run
 
 MIRRORED = (
     *range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1),
@@ -116,17 +116,8 @@ class LandmarkModule(L.LightningModule):
         return loss
 
     def configure_optimizers(self) -> Any:
-        optimiser = torch.optim.AdamW(
-            self.network.parameters(), self.recipe.learning_rate, weight_decay=self.recipe.weight_decay
-        )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser,
-            self.recipe.learning_rate,
-            total_steps=max(2, int(self.trainer.estimated_stepping_batches)),
-            pct_start=0.15,
-            cycle_momentum=False,
-        )
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        steps = int(self.trainer.estimated_stepping_batches)
+        return one_cycle(self.network, self.recipe, steps, rise=0.15)
 
 
 def fit_landmarks(material: Material, recipe: LandmarkRecipe, folder: str | Path) -> LandmarkModule:

@@ -12,7 +12,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger, Logger
-from torch import Tensor
+from torch import Tensor, nn
 
 from mien.errors import SourceNotFoundError, bad_argument, require
 from mien.training.cards import replacing
@@ -181,6 +181,27 @@ def make_trainer(
         log_every_n_steps=1,
         use_distributed_sampler=False,
     )
+
+
+def one_cycle(network: nn.Module, recipe: Any, steps: int, rise: float) -> dict[str, Any]:
+    """Return AdamW and its one-cycle schedule, as Lightning wants them.
+
+    Parameters
+    ----------
+    network : torch module
+    recipe : dataclass
+        With `learning_rate`, the largest, and `weight_decay`.
+    steps : int
+        Of the whole run.
+    rise : float
+        Share of them in which the rate rises, 0 to 1.
+    """
+    rate = recipe.learning_rate
+    optimiser = torch.optim.AdamW(network.parameters(), rate, weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, rate, total_steps=max(2, steps), pct_start=rise, cycle_momentum=False
+    )
+    return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def _home() -> torch.device:

@@ -81,18 +81,15 @@ def load_people(folder: Path, count: int, random: np.random.Generator) -> list[P
     return people
 
 
-def load_backgrounds(
-    folder: Path, count: int, random: np.random.Generator, has_face: Callable[[NDArray[np.uint8]], bool]
-) -> list[NDArray[np.uint8]]:
-    """Return photographs, scaled to cover a frame, in which no face (nor what is taken for one) is found."""
-    kept: list[NDArray[np.uint8]] = []
-    for file in random.permutation(sorted(folder.glob("*.jpg"))):
-        image = _cover(cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB))
-        if not has_face(image):
-            kept.append(image)
-        if len(kept) == count:
-            break
-    return kept
+def load_backgrounds(folder: Path, count: int, random: np.random.Generator) -> list[NDArray[np.uint8]]:
+    """Return photographs without people, scaled to cover a frame.
+
+    They are drawn from the quarter that no detector of ours learned from, and none is asked about them:
+    every detector meets the same films, and what it takes for a face there counts.
+    """
+    files = sorted(folder.glob("*.jpg"))[::4]
+    chosen = random.permutation(len(files))[:count]
+    return [_cover(cv2.cvtColor(cv2.imread(str(files[i])), cv2.COLOR_BGR2RGB)) for i in chosen]
 
 
 def render(

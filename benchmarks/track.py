@@ -171,12 +171,7 @@ def measure(options: argparse.Namespace, analyzer: Analyzer) -> dict[str, dict[s
     """Read the films in every way; a score for each way and kind."""
     random = np.random.default_rng(options.seed)
     people = load_people(options.data / "fairface540", PEOPLE, random)
-    backgrounds = load_backgrounds(
-        options.data / "backgrounds",
-        BACKGROUNDS,
-        random,
-        lambda image: len(analyzer.detector.detect(image)) > 0,
-    )
+    backgrounds = load_backgrounds(options.data / "backgrounds", BACKGROUNDS, random)
     scores = {way: {kind.__name__: Score() for kind in KINDS} for way in WAYS}
     for number in range(options.films):
         for kind in KINDS:

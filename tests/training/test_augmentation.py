@@ -27,6 +27,7 @@ def test_the_default_is_what_the_shipped_network_learned_with():
     )
     added = (
         "crop",
+        "cover",
         "hard_light",
         "light_above",
         "shadows",

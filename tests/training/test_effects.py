@@ -16,6 +16,7 @@ from mien.training.effects import (
     change_gamma,
     coarsen,
     compress,
+    cover,
     darken,
     erase,
     light_above,
@@ -56,6 +57,32 @@ def test_effects_keep_shape_and_range(name):
         assert torch.isfinite(changed).all()
         assert changed.min() >= -0.01
         assert changed.max() <= 256
+
+
+def test_covers_hide_a_part_as_far_in_as_asked_and_leave_the_rest():
+    settings = replace(Augmentation(), cover_reach=(0.4, 0.4), cover_strip=(0.2, 0.2), cover_value=(200, 200))
+    hidden = (cover(flat(0.0), settings)[:, 0] > 70).float()
+    share = hidden.mean((1, 2))
+    assert share.min() > 0.05
+    assert share.max() < 0.65
+    strips = share < 0.3  # the others reach on to the border: 0.4 of the crop, more or less by their bow
+    assert 0.3 < strips.float().mean() < 0.6
+    far = hidden[~strips]
+    lowest, uppermost, left, right = far[:, -1], far[:, 0], far[:, :, 0], far[:, :, -1]
+    from_below, from_above = (edge.mean(1) > 0.95 for edge in (lowest, uppermost))
+    assert from_below.sum() > 2 * from_above.sum() > 0
+    assert ((left.mean(1) > 0.95) & ~from_below).any()
+    assert ((right.mean(1) > 0.95) & ~from_below).any()
+
+
+def test_covers_are_of_any_brightness_shaded_and_alike_for_all_layers_of_a_sample():
+    settings = replace(Augmentation(), cover_reach=(0.9, 0.9))
+    covered = cover(flat(0.0, layers=3), settings)
+    assert torch.equal(covered[:, 0], covered[:, 2])
+    brightest = covered.amax((1, 2, 3))
+    assert brightest.min() < 60
+    assert brightest.max() > 220
+    assert (covered.std((1, 2, 3)) > 1).all()
 
 
 def test_hard_light_leaves_a_bright_and_a_dark_part_with_a_narrow_edge():

@@ -35,7 +35,7 @@ def tiles(sheet, factor, size, rows, columns):
 def test_every_transformation_has_a_row_and_the_first_column_is_the_plain_crop():
     sheet = draw_preview([picture()], GREY, Augmentation(), draws=3, rows=2)
     found = tiles(sheet, 3, 44, len(TRANSFORMATIONS) + 2, 4)
-    assert sheet.shape == (30 + 20 * 136, LABELS + 4 * 136 + 12, 3)
+    assert sheet.shape == (30 + 21 * 136, LABELS + 4 * 136 + 12, 3)
     plain = GREY.cut_framed(picture())
     for row in found:
         assert np.abs(row[0, ..., 0].astype(int) - plain).mean() < 4  # cut twice, once by a coarse margin

@@ -31,6 +31,14 @@ class Augmentation:
         A part of the crop, as large as the crop again.
     crop_area : tuple of float
         Smallest and largest share of the area that is kept.
+    cover : float
+        Something before the face: a mask, a hand, glasses, hair.
+    cover_reach : tuple of float
+        How far it reaches into the crop, in sides.
+    cover_strip : tuple of float
+        Width of those that are strips, half of them, in sides; behind these the face goes on.
+    cover_value : tuple of float
+        Brightness, 0 to 255.
     light : float
         Light from one side, as a ramp in any direction.
     light_strength : float
@@ -95,6 +103,10 @@ class Augmentation:
     shift: float = 0.04
     crop: float = 0.0
     crop_area: Range = (0.6, 1.0)
+    cover: float = 0.0
+    cover_reach: Range = (0.2, 0.6)
+    cover_strip: Range = (0.1, 0.35)
+    cover_value: Range = (15.0, 235.0)
     light: float = 0.4
     light_strength: float = 1.0
     hard_light: float = 0.0
@@ -182,6 +194,7 @@ TRANSFORMATIONS = {
     "scale": ("scale",),
     "shift": ("shift",),
     "crop": ("crop", "crop_area"),
+    "cover": ("cover", "cover_reach", "cover_strip", "cover_value"),
     "light": ("light", "light_strength"),
     "hard-light": ("hard_light", "hard_light_shadow", "hard_light_edge"),
     "light-above": ("light_above", "light_above_strength"),
@@ -211,8 +224,8 @@ PRESETS = {
     ),
     "default": Augmentation(),
     "strong": Augmentation(
-        turn_deg=14, scale=0.13, shift=0.06, crop=0.3, hard_light=0.15, light_above=0.15, shadows=0.15,
-        gamma=0.5, gamma_range=(0.4, 2.2), brightness=0.2, contrast=0.2, dark=0.1, blur=0.3,
+        turn_deg=14, scale=0.13, shift=0.06, crop=0.3, cover=0.1, hard_light=0.15, light_above=0.15,
+        shadows=0.15, gamma=0.5, gamma_range=(0.4, 2.2), brightness=0.2, contrast=0.2, dark=0.1, blur=0.3,
         blur_sigma_px=(0.4, 2.0), coarse=0.2, noise=0.3, noise_deviation=(0.02, 0.08), jpeg=0.1, erasing=0.6,
         erasing_area=(0.02, 0.3),
     ),

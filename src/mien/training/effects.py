@@ -13,6 +13,7 @@ import torch
 from kornia.enhance import jpeg_codec_differentiable
 from kornia.filters import gaussian_blur2d
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from mien.training.augmentation import Augmentation, Range
 
@@ -22,9 +23,36 @@ FROM_ABOVE = 0.75
 SHADOWS = 4
 """Most spots of shadow on one face."""
 
+COVER_FROM_DEG = (90.0, 90.0, 90.0, 0.0, 180.0, -90.0)
+"""Where a cover comes from, each as likely as the other: 90 is below. Masks and hands lie more often before
+the mouth than glasses and hair before the eyes."""
+
+COVER_SPOTS = 6
+"""Spots of a cover along a side of the crop."""
+
 BLUR_KERNEL_PX = 5
 
 GREY = 127.5
+
+
+def cover(layers: Tensor, settings: Augmentation) -> Tensor:
+    """Hide what lies beyond a bowed line, from below, from a side or from above, or a strip along that line.
+
+    A mask, a scarf, a hand, glasses, hair: of any brightness, shaded and spotted, and without a colour.
+    """
+    side = torch.randint(len(COVER_FROM_DEG), (len(layers), 1, 1, 1), device=layers.device)
+    angle = torch.deg2rad(layers.new_tensor(COVER_FROM_DEG))[side] + _even(layers, (-0.35, 0.35))
+    along, across = _axes(layers, angle)
+    begin = 1 - 2 * _even(layers, settings.cover_reach) + _even(layers, (-0.3, 0.3)) * across**2
+    strip = torch.rand_like(layers[:, :1, :1, :1]) < 0.5
+    end = torch.where(strip, begin + 2 * _even(layers, settings.cover_strip), math.inf)
+    edge = _factor(layers, (0.01, 0.05))
+    hidden = torch.sigmoid((along - begin) / edge) * torch.sigmoid((end - along) / edge)
+    coarse = torch.randn(len(layers), 1, COVER_SPOTS, COVER_SPOTS, dtype=layers.dtype, device=layers.device)
+    spots = interpolate(coarse, size=layers.shape[-2:], mode="bilinear", align_corners=True)
+    shade = 1 + _even(layers, (-0.3, 0.3)) * across + _even(layers, (0.0, 0.15)) * spots
+    surface = (_even(layers, settings.cover_value) * shade).clamp(0, 255)
+    return layers + hidden * (surface - layers)
 
 
 def relight(crops: Tensor, strength: float) -> Tensor:
@@ -152,6 +180,7 @@ def erase(layers: Tensor, settings: Augmentation) -> Tensor:
 
 
 EFFECTS: dict[str, Callable[[Tensor, Augmentation], Tensor]] = {
+    "cover": cover,
     "light": lambda layers, settings: relight(layers, settings.light_strength),
     "hard-light": light_hard,
     "light-above": light_above,

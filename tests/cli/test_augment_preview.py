@@ -54,6 +54,7 @@ def test_a_data_set(run, tmp_path, classes):
     ("words", "complaint"),
     [
         (["--preset", "stron"], "Did you mean 'strong'"),
+        (["--preset", "strong,covr=1"], "Did you mean 'cover'"),
         (["--out", "no folder/sheet.png"], "there is no folder"),
         (["--out", "sheet.txt"], "a name that ends in"),
         (["nothing.jpg"], "nothing.jpg does not exist"),

@@ -77,8 +77,35 @@ def test_an_unknown_transformation_says_the_nearest():
         ("gamma_range", (2.0, 1.0)),
         ("crop_area", (-1.0, 1.0)),
         ("dark_gain", (0.1,)),
+        ("light_strength", float("nan")),
     ],
 )
 def test_nonsense_is_refused(field, value):
     with pytest.raises(ArgumentError, match=field):
         Augmentation(**{field: value})
+
+
+def test_a_preset_with_changes():
+    assert Augmentation.parse("strong") == PRESETS["strong"]
+    changed = Augmentation.parse("any-light, cover=0.25,hard_light_shadow=0.05..0.5,turn_deg=12")
+    assert (changed.cover, changed.hard_light_shadow, changed.turn_deg) == (0.25, (0.05, 0.5), 12.0)
+    assert changed.jpeg == PRESETS["any-light"].jpeg > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "says"),
+    [
+        ("any-lihgt,cover=0.2", UnknownNameError, "Did you mean 'any-light'"),
+        ("default,covr=0.2", UnknownNameError, "Did you mean 'cover'"),
+        ("default,cover", ArgumentError, "a number"),
+        ("default,cover=often", ArgumentError, "a number"),
+        ("default,cover=1.2", ArgumentError, "from 0 to 1"),
+        ("default,cover=0.1..0.2", ArgumentError, "a number"),
+        ("default,cover_reach=0.3", ArgumentError, "two numbers, as in 0.1..0.5"),
+        ("default,cover_reach=0.5..0.3", ArgumentError, "smallest"),
+        ("default,", UnknownNameError, "field of the augmentation"),
+    ],
+)
+def test_changes_that_cannot_be_made_are_refused(text, error, says):
+    with pytest.raises(error, match=says):
+        Augmentation.parse(text)

@@ -25,7 +25,11 @@ def augment_preview(
         "augment-preview.png"
     ),
     preset: Annotated[
-        str, typer.Option(help="none, light, default, strong, any-light or dark-room; as for train.")
+        str,
+        typer.Option(
+            help="none, light, default, strong, any-light or dark-room; changes behind commas: "
+            "strong,cover=0.3. As for train."
+        ),
     ] = "default",
     seed: Annotated[int, typer.Option(help="Decides what chance decides.")] = 0,
     rows: Annotated[
@@ -48,7 +52,7 @@ def augment_preview(
     from mien.training.augmentation import Augmentation
     from mien.training.preview import draw_preview
 
-    settings = Augmentation.preset(preset)
+    settings = Augmentation.parse(preset)
     check_target(out)
     card, _ = find_model(model, "expression")
     sheet = draw_preview(

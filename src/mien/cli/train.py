@@ -43,7 +43,12 @@ def train(
     balance: Annotated[str | None, typer.Option(help="For rare emotions: none, loss or sampling.")] = None,
     mixup: Annotated[float | None, typer.Option(min=0, help="Mix pairs of faces; 0.2 is usual.")] = None,
     smoothing: Annotated[float | None, typer.Option(min=0, max=0.99, help="Label smoothing.")] = None,
-    augment: Annotated[str | None, typer.Option(help="Preset of alterations; see augment-preview.")] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            help="Preset of alterations, changes behind commas: strong,cover=0.3. See augment-preview."
+        ),
+    ] = None,
     patience: Annotated[
         int | None, typer.Option(min=0, help="Stop after so many epochs without improvement.")
     ] = None,

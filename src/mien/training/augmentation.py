@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from mien.errors import bad_argument, unknown_name
 
@@ -145,7 +146,7 @@ class Augmentation:
                     raise bad_argument(
                         field.name, allowed="the smallest and the largest, from 0", given=value
                     )
-            elif value < 0 or (field.name in SHARES and value > 1):
+            elif not value >= 0 or (field.name in SHARES and value > 1):
                 allowed = "a share from 0 to 1" if field.name in SHARES else "a number from 0"
                 raise bad_argument(field.name, allowed=allowed, given=value)
 
@@ -161,6 +162,27 @@ class Augmentation:
         if name not in PRESETS:
             raise unknown_name("preset of the augmentation", name, PRESETS)
         return PRESETS[name]
+
+    @classmethod
+    def parse(cls, text: str) -> Augmentation:
+        """Return the settings of a preset, with changes of one's own.
+
+        Parameters
+        ----------
+        text : str
+            A name of :data:`PRESETS`, and after it, each behind a comma, fields of this class with a number
+            or, for ranges, two: ``any-light,cover=0.2,hard_light_shadow=0.05..0.5``.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such preset or field.
+        ArgumentError
+            If a value is none that the field takes.
+        """
+        name, *changes = (part.strip() for part in text.split(","))
+        changed: dict[str, Any] = dict(_parse_change(one) for one in changes)
+        return replace(cls.preset(name), **changed)
 
     def only(self, name: str) -> Augmentation:
         """Return settings under which one transformation is done to every picture, and nothing else.
@@ -186,6 +208,24 @@ class Augmentation:
     def uses(self, name: str) -> bool:
         """Return whether a transformation of :data:`TRANSFORMATIONS` is ever done."""
         return bool(getattr(self, TRANSFORMATIONS[name][0]))
+
+
+def _parse_change(text: str) -> tuple[str, float | Range]:
+    """Read ``NAME=NUMBER`` or ``NAME=LOW..HIGH``."""
+    name, _, value = text.partition("=")
+    known = {field.name: field.default for field in fields(Augmentation)}
+    if name not in known:
+        raise unknown_name("field of the augmentation", name, known)
+    try:
+        numbers = [float(part) for part in value.split("..")]
+    except ValueError:
+        numbers = []
+    if isinstance(known[name], tuple) and len(numbers) == 2:
+        return name, (numbers[0], numbers[1])
+    if isinstance(known[name], float) and len(numbers) == 1:
+        return name, numbers[0]
+    allowed = "a number" if isinstance(known[name], float) else "two numbers, as in 0.1..0.5"
+    raise bad_argument(name, allowed=allowed, given=value)
 
 
 TRANSFORMATIONS = {

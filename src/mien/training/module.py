@@ -52,7 +52,7 @@ class ExpressionModule(L.LightningModule):
         if not self.sequence and recipe.precision != "32-true":
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the keyword alone
         self.network = network
-        settings = Augmentation.preset(recipe.augment)
+        settings = Augmentation.parse(recipe.augment)
         self.augment = Augment(recipe.size, settings, untouched=recipe.untouched)
         self.mirrored = mirrored
         self.weight = weight or {}

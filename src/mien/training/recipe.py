@@ -58,7 +58,7 @@ class Recipe:
         What is done for rare emotions: nothing; a weight by the effective number of samples (Cui et al.
         2019, arXiv 1901.05555); or each emotion drawn equally often.
     augment : str
-        A preset of :class:`mien.training.augment.Augmentation`.
+        A preset, and changes to it: see :meth:`mien.training.augmentation.Augmentation.parse`.
     untouched : float
         Share of the copies that are mirrored and moved, but keep their light, sharpness and all they show.
     whole : float
@@ -151,7 +151,7 @@ class Recipe:
                 raise bad_argument(name, allowed="a whole number from 1", given=getattr(self, name))
         if self.epochs < (0 if self.base else 1):
             raise bad_argument("epochs", allowed="1 or more, or 0 with a base", given=self.epochs)
-        Augmentation.preset(self.augment)  # says which there are
+        Augmentation.parse(self.augment)  # says what is wrong with it
         for name in ("dropout", "smoothing", "untouched", "whole", "detected", "average", "held_out", "keep"):
             if not 0 <= getattr(self, name) < 1:
                 raise bad_argument(name, allowed="from 0, and below 1", given=getattr(self, name))

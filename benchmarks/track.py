@@ -260,11 +260,12 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="take every so-manyth frame of 30 a second")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--detector", default="default", help="name or ONNX file")
     parser.add_argument("--where", action="store_true", help="say where identities change")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write all numbers to this file")
     options = parser.parse_args()
     cv2.setNumThreads(options.threads)
-    analyzer = Analyzer(threads=options.threads)
+    analyzer = Analyzer(detector=options.detector, threads=options.threads)
     scores = measure(options, analyzer)
     films: dict[str, Any] = {}
     for way, kinds in scores.items():

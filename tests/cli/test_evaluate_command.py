@@ -121,3 +121,25 @@ def test_a_split_that_there_is_not_is_said_before_anything_is_read(run, sets):
     (sets / "one/anger/0.png").write_text("text")
     result = run("evaluate", sets / "one", "--split", "test", "--framed")
     assert result.code == 1 and "split must be a part of one" in result.err and "0.png" not in result.err
+
+
+def test_a_head_is_asked_about_the_data_it_learned_from_and_the_first_about_all_other(run, sets):
+    from mien.models import load_model
+    from mien.sources.datasets import open_dataset
+    from mien.training.evaluate import evaluate_model
+
+    random = np.random.default_rng(1)
+    with (sets / "fer2013.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("emotion", "pixels", "Usage"))
+        for emotion in (0, 3, 4, 6):
+            pixels = " ".join(map(str, random.integers(0, 256, 48 * 48)))
+            table.writerow((emotion, pixels, "PublicTest"))
+    for data, head, other in (("one", "ferplus8", "ekman7"), ("fer2013.csv", "ekman7", "ferplus8")):
+        _, written = numbers(run, sets, sets / data)
+        corpus = open_dataset(str(sets / data))
+        assert corpus.labels.key == "ekman7"
+        expected, another = (
+            evaluate_model(load_model(labels=labels), corpus).all.ece for labels in (head, other)
+        )
+        assert written["all"]["ece"] == pytest.approx(expected) != pytest.approx(another)

@@ -228,6 +228,15 @@ class ModelCard:
             raise unknown_name(f"label set of the model {self.name!r}", labels, by_key)
         return self.heads[0] if labels is None else by_key[labels]
 
+    def head_for(self, labels: str, *data: str) -> Head:
+        """Return the head to ask about named data sets: of their labels if measured on one, else the first.
+
+        A head answers as those who labelled the data it learned from.
+        """
+        known = any(f"{one.data} ".startswith(f"{name} ") for one in self.metrics for name in data)
+        own = [head for head in self.heads if known and head.labels == labels]
+        return (own or self.heads)[0]
+
     def to_dict(self) -> dict[str, Any]:
         """Return the card as it is written: plain strings, numbers, lists and tables."""
         heads = [{name: value for name, value in asdict(head).items() if value != ()} for head in self.heads]

@@ -10,6 +10,7 @@ from matplotlib.cbook import get_sample_data
 
 from mien.catalog import WEIGHTS, Head, ModelCard
 from mien.errors import ModelError
+from mien.labels import EKMAN7, FERPLUS8
 from mien.models import load_model
 from mien.runtime import Session
 from mien.training.base import keep_of_base, start_from
@@ -178,3 +179,29 @@ def test_a_detector_does_not_go_on_from_a_model_of_expressions():
         start_from(
             FacePoint(), str(WEIGHTS / "resnet.ferplus.onnx"), torch.zeros(2, 64, 64), task="detection"
         )
+
+
+def test_heads_of_data_that_a_model_does_not_know_begin_with_what_its_first_head_reads():
+    crops = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (64, 44, 44))).float()
+    heads = {"ekman7": 7, "anger+fear": 2, "joy+surprise": 2, "blendshapes": 3}
+    begun = {}
+    for data in ((), ("FER2013", "FER+"), ("my-faces",)):
+        torch.manual_seed(0)
+        network = ExpressionNetwork("resnet", {"ferplus8": 8, **heads})
+        start_from(network, "resnet.ferplus", crops, data=data)
+        begun[data] = network.heads
+    first = begun[()]["ferplus8"].weight
+    fear, surprise = (FERPLUS8.index(name) for name in ("fear", "surprise"))
+    mine = begun["my-faces",]
+    assert torch.equal(mine["ferplus8"].weight, first)
+    kept = [FERPLUS8.index(name) for name in EKMAN7]
+    assert torch.equal(mine["ekman7"].weight, first[kept])
+    assert torch.equal(mine["ekman7"].bias, begun[()]["ferplus8"].bias[kept])
+    assert torch.equal(mine["anger+fear"].weight[1], first[fear])
+    assert torch.equal(mine["joy+surprise"].weight[1], first[surprise])
+    for same in ("ekman7", "anger+fear", "joy+surprise", "blendshapes"):
+        assert torch.equal(begun["FER2013", "FER+"][same].weight, begun[()][same].weight) == (
+            same in ("ekman7", "blendshapes")
+        )
+    assert torch.equal(mine["joy+surprise"].weight[0], begun[()]["joy+surprise"].weight[0])
+    assert not torch.equal(mine["ekman7"].weight, begun[()]["ekman7"].weight)

@@ -218,17 +218,14 @@ def _open(specs: list[str], ferplus: Path | None, labels: str | None) -> list[La
 def _load(name: str, corpus: LabelledImages, expect: str | None, threads: int | None) -> Model:
     """Load a model with the label set to ask it for.
 
-    A head answers as those who labelled the data it learned from: it is asked about these, and about all
-    other data the first, as in use.
+    A head is asked about the data it learned from, and the first, as in use, about all other.
     """
     from mien.catalog import find_model
     from mien.models import load_model
 
     card, _ = find_model(name, "expression")
-    key = corpus.labels.key
-    measured = any(f"{metric.data} ".startswith(f"{corpus.name} ") for metric in card.metrics)
-    own = key if measured and key in {head.labels for head in card.heads} else None
-    return load_model(name, labels=own, expect=expect, threads=threads)
+    head = card.head_for(corpus.labels.key, corpus.name)
+    return load_model(name, labels=head.labels, expect=expect, threads=threads)
 
 
 def _split_of(corpus: LabelledImages, split: str | None, *, one: bool) -> str | None:

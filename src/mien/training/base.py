@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mien.catalog import find_model
+from mien.catalog import ModelCard, find_model
 from mien.errors import ModelError
+from mien.labels import get_label_set
+from mien.training.data import MOVEMENTS
 from mien.training.layers import ResidualBlock
 from mien.training.quantise import dequantised
 from mien.training.recipe import listed
@@ -30,8 +32,10 @@ NORM_BATCH = 256
 """Crops looked at at a time to measure normalisations."""
 
 
-def start_from(network: nn.Module, base: str, crops: Tensor, *, task: str = "expression") -> frozenset[str]:
-    """Load weights in place. Heads of label sets that the base does not have keep their random weights.
+def start_from(
+    network: nn.Module, base: str, crops: Tensor, *, task: str = "expression", data: Collection[str] = ()
+) -> frozenset[str]:
+    """Load weights in place. What a head reads that the base does not keeps its random weights.
 
     Parameters
     ----------
@@ -47,6 +51,10 @@ def start_from(network: nn.Module, base: str, crops: Tensor, *, task: str = "exp
         convolutions; they are taken apart again by how these crops look to each layer.
     task : {"expression", "detection"}
         What the network is for, where the base is a model's file or name.
+    data : collection of str
+        Names of the data sets that will be learned from. Where a model's card has numbers on none of them,
+        heads begin with what its first head, the one in use, reads of their emotions: its others answer
+        as those who labelled other data. By default heads are taken by their label sets.
 
     Returns
     -------
@@ -62,7 +70,7 @@ def start_from(network: nn.Module, base: str, crops: Tensor, *, task: str = "exp
     """
     several = listed(base)
     if len(several) > 1:
-        return _start_between(network, several, crops, task)
+        return _start_between(network, several, crops, task, data)
     if Path(base).is_dir():
         weights = averaged_weights(base)
         given = {
@@ -71,22 +79,46 @@ def start_from(network: nn.Module, base: str, crops: Tensor, *, task: str = "exp
             if name.startswith("network.")
         }
         return _load(network, _grown(network, given), base)
-    _, path = find_model(base, task)
+    card, path = find_model(base, task)
     if path.suffix != ".onnx":
         raise ModelError(f"{path} is no network: only a network can be trained further.")
     members = [_unfold(network, weights) for weights in _members(path)]
     fitting = (one for one in members if not _lacking(network, one))
-    had = _load(network, next(fitting, _grown(network, members[-1])), base)
+    given = next(fitting, _grown(network, members[-1]))
+    had = _load(network, given, base)
+    _begin_heads(network, given, card, data)
     set_up_norms(network, crops)
     return had
 
 
 @torch.no_grad()
-def _start_between(network: nn.Module, bases: Sequence[str], crops: Tensor, task: str) -> frozenset[str]:
+def _begin_heads(
+    network: nn.Module, given: dict[str, Tensor], card: ModelCard, data: Collection[str]
+) -> None:
+    """Copy, for heads of data that a card knows nothing of, what its first head reads of their emotions."""
+    heads: Any = network.heads if card.heads and data else {}
+    for key, head in heads.items():
+        first = card.head_for(key, *data).labels
+        weight, bias = (given.get(f"heads.{first}.{name}") for name in ("weight", "bias"))
+        if key in (first, MOVEMENTS) or weight is None or bias is None:
+            continue
+        theirs = list(get_label_set(first))
+        for row, name in enumerate(get_label_set(key)):
+            if name in theirs:
+                head.weight[row], head.bias[row] = weight[theirs.index(name)], bias[theirs.index(name)]
+
+
+@torch.no_grad()
+def _start_between(
+    network: nn.Module, bases: Sequence[str], crops: Tensor, task: str, data: Collection[str]
+) -> frozenset[str]:
     """Load the mean of the weights of several bases, each as if the network started from it alone."""
     ones = [copy.deepcopy(network) for _ in bases]
     had = frozenset.intersection(
-        *(start_from(one, base, crops[:NORM_BATCH], task=task) for one, base in zip(ones, bases, strict=True))
+        *(
+            start_from(one, base, crops[:NORM_BATCH], task=task, data=data)
+            for one, base in zip(ones, bases, strict=True)
+        )
     )
     states = [one.state_dict() for one in ones]
     for name, value in network.state_dict().items():
@@ -97,7 +129,9 @@ def _start_between(network: nn.Module, bases: Sequence[str], crops: Tensor, task
 
 
 @torch.no_grad()
-def keep_of_base(network: nn.Module, base: str, share: float, crops: Tensor) -> None:
+def keep_of_base(
+    network: nn.Module, base: str, share: float, crops: Tensor, *, data: Collection[str] = ()
+) -> None:
     """Move a trained network's weights back towards those it started from (in place).
 
     What was learned last is partly taken back, and what was known before partly returns: often a better
@@ -114,9 +148,11 @@ def keep_of_base(network: nn.Module, base: str, share: float, crops: Tensor) -> 
         How much of the base is kept, from 0 to 1.
     crops : Tensor of shape (n, S, S) or (n, T, S, S)
         Of what it learned from.
+    data : collection of str
+        As for :func:`start_from`.
     """
     before = copy.deepcopy(network)
-    had = start_from(before, base, crops[:NORM_BATCH])
+    had = start_from(before, base, crops[:NORM_BATCH], data=data)
     old = before.state_dict()
     for name, value in network.state_dict().items():
         if name in had and value.is_floating_point():

@@ -55,6 +55,8 @@ class TrainingSet:
         For each blend shape, the column it becomes in a mirrored picture.
     held_out : ndarray of shape (n,), bool
         Samples that are set aside.
+    corpora : tuple of str
+        Names of the data sets.
     """
 
     pictures: dict[str, Tensor]
@@ -63,6 +65,7 @@ class TrainingSet:
     heads: dict[str, int]
     mirrored: list[int]
     held_out: NDArray[np.bool_]
+    corpora: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -132,6 +135,7 @@ def prepare(
         heads=heads,
         mirrored=mirrored,
         held_out=hold_out(together(first)[samples[:, -1]], recipe.held_out, recipe.split_seed),
+        corpora=tuple(corpus.name for corpus in corpora),
     )
 
 

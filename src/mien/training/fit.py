@@ -126,7 +126,8 @@ def fit(
     module.load_state_dict(averaged_weights(folder))
     module = module.cpu()
     if recipe.keep:
-        keep_of_base(module.network, recipe.base, recipe.keep, _some_crops(data, recipe, KEEPING_CROPS))
+        crops = _some_crops(data, recipe, KEEPING_CROPS)
+        keep_of_base(module.network, recipe.base, recipe.keep, crops, data=data.corpora)
     return module.eval()
 
 
@@ -139,7 +140,7 @@ def _start(module: ExpressionModule, data: TrainingSet, recipe: Recipe) -> None:
             check_data(base, known, "base", "runs")
     if bases:
         count = KEEPING_CROPS if len(bases) > 1 else CALIBRATION_BATCH
-        start_from(module.network, recipe.base, _some_crops(data, recipe, count))
+        start_from(module.network, recipe.base, _some_crops(data, recipe, count), data=data.corpora)
     elif recipe.pretrained and get_architecture(recipe.arch).backbone == FACES:
         set_up_norms(module.network, _some_crops(data, recipe))
 

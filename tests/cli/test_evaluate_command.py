@@ -123,7 +123,7 @@ def test_a_split_that_there_is_not_is_said_before_anything_is_read(run, sets):
     assert result.code == 1 and "split must be a part of one" in result.err and "0.png" not in result.err
 
 
-def test_a_head_is_asked_about_the_data_it_learned_from_and_the_first_about_all_other(run, sets):
+def test_a_head_is_asked_about_the_data_it_learned_from_or_if_typed_and_else_the_first(run, sets):
     from mien.models import load_model
     from mien.sources.datasets import open_dataset
     from mien.training.evaluate import evaluate_model
@@ -135,8 +135,13 @@ def test_a_head_is_asked_about_the_data_it_learned_from_and_the_first_about_all_
         for emotion in (0, 3, 4, 6):
             pixels = " ".join(map(str, random.integers(0, 256, 48 * 48)))
             table.writerow((emotion, pixels, "PublicTest"))
-    for data, head, other in (("one", "ferplus8", "ekman7"), ("fer2013.csv", "ekman7", "ferplus8")):
-        _, written = numbers(run, sets, sets / data)
+    for words, head, other in (
+        (["one"], "ferplus8", "ekman7"),
+        (["one", "--labels", "ekman7"], "ekman7", "ferplus8"),
+        (["fer2013.csv"], "ekman7", "ferplus8"),
+    ):
+        data, *options = words
+        _, written = numbers(run, sets, sets / data, *options)
         corpus = open_dataset(str(sets / data))
         assert corpus.labels.key == "ekman7"
         expected, another = (

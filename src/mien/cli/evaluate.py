@@ -120,7 +120,9 @@ def evaluate(
     }
     corpora = _open(dataset, ferplus, labels)
     scheme = parse_scheme(emotions) if emotions is not None else None
-    scorers = [[_load(name, corpus, expect, threads) for corpus in corpora] for name in model or ["default"]]
+    scorers = [
+        [_load(name, corpus, labels, expect, threads) for corpus in corpora] for name in model or ["default"]
+    ]
     if mirrored:
         scorers = [[mirror(one) for one in row] for row in scorers]
     finder = None if framed else load_detector(detector, threads=threads)
@@ -215,17 +217,21 @@ def _open(specs: list[str], ferplus: Path | None, labels: str | None) -> list[La
     ]
 
 
-def _load(name: str, corpus: LabelledImages, expect: str | None, threads: int | None) -> Model:
+def _load(
+    name: str, corpus: LabelledImages, labels: str | None, expect: str | None, threads: int | None
+) -> Model:
     """Load a model with the label set to ask it for.
 
-    A head is asked about the data it learned from, and the first, as in use, about all other.
+    The one that was typed, where the model has it. Else a head is asked about the data it learned from, and
+    the first, as in use, about all other.
     """
     from mien.catalog import find_model
     from mien.models import load_model
 
     card, _ = find_model(name, "expression")
-    head = card.head_for(corpus.labels.key, corpus.name)
-    return load_model(name, labels=head.labels, expect=expect, threads=threads)
+    typed = labels in {head.labels for head in card.heads}
+    asked = labels if typed else card.head_for(corpus.labels.key, corpus.name).labels
+    return load_model(name, labels=asked, expect=expect, threads=threads)
 
 
 def _split_of(corpus: LabelledImages, split: str | None, *, one: bool) -> str | None:

@@ -84,6 +84,23 @@ def test_golden_answers_of_every_head(model, file):
             np.testing.assert_allclose(alone.predict_proba(golden["crops"]), wanted, atol=1e-3)
 
 
+def test_all_heads_at_once_answer_as_each_alone(file):
+    model = load_model(file, threads=1)
+    together = model.predict_heads(crops_for(model, 3))
+    assert list(together) == [head.labels for head in model.card.heads]
+    for head in model.card.heads:
+        alone = load_model(file, labels=head.labels, threads=1)
+        np.testing.assert_array_equal(together[head.labels], alone.predict_proba(crops_for(model, 3)))
+
+
+def test_all_heads_need_all_outputs(tmp_path):
+    heads = (Head(KEY, "scores"), Head("ekman7", "other"))
+    path = foreign(tmp_path, ("n", SIZE, SIZE), weights=np.ones((1, 3)))
+    model = NetworkModel(card(heads=heads), path)
+    with pytest.raises(ModelError, match="has no output 'other', which its card names"):
+        model.predict_heads(np.zeros((1, SIZE, SIZE), np.uint8))
+
+
 def test_golden_crop_is_cut_as_it_was(model, file):
     with np.load(file.with_suffix(".npz"), allow_pickle=False) as golden:
         if "picture" not in golden.files:

@@ -5,6 +5,7 @@ Everything about the input and the outputs is taken from the model's card.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -122,8 +123,31 @@ class NetworkModel:
         ndarray of shape (n, k), float32
             What the card's head says: logits or probabilities.
         """
-        scores = self._in_batches(crops, self.head.output, len(self.labels))
-        return check_finite(self.session, self.head.output, scores)
+        return self._scores(crops, [self.head])[self.head.output]
+
+    def predict_heads(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """Return the calibrated probabilities of every label set of the card, for the work of one.
+
+        Parameters
+        ----------
+        crops : ndarray of shape (n, S, S) or (n, S, S, 3), uint8
+            As :attr:`crop` cuts them.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n, k), float32
+            By the key of the label set; as :meth:`predict_proba` answers, whatever is expected.
+
+        Raises
+        ------
+        ArgumentError, ModelError
+            As for :meth:`predict_proba`, and if the file lacks an output that the card names.
+        """
+        heads = [self.head if head.labels == self.head.labels else head for head in self.card.heads]
+        for head in heads:
+            check_output(self.session, head)
+        scores = self._scores(crops, heads)
+        return {head.labels: calibrated(scores[head.output], head) for head in heads}
 
     def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return what the network knows of crops before it names an emotion, for models built on it.
@@ -148,24 +172,35 @@ class NetworkModel:
                 f"{self.session.path} has no output {EMBEDDING!r}; networks that this version of mien trains "
                 "have one."
             )
-        return self._in_batches(crops, EMBEDDING, columns)
+        return self._in_batches(crops, {EMBEDDING: columns})[0]
 
-    def _in_batches(self, crops: NDArray[np.uint8], output: str, columns: int) -> NDArray[np.float32]:
+    def _scores(self, crops: NDArray[np.uint8], heads: Sequence[Head]) -> dict[str, NDArray[np.float32]]:
+        """Return what the network says of crops (n, k), by the name of each head's output."""
+        columns = {head.output: len(head.label_set) for head in heads}
+        answers = zip(columns, self._in_batches(crops, columns), strict=True)
+        return {name: check_finite(self.session, name, scores) for name, scores in answers}
+
+    def _in_batches(self, crops: NDArray[np.uint8], columns: Mapping[str, int]) -> list[NDArray[np.float32]]:
+        """Ask for outputs, of so many columns each."""
         check_crops(crops, self.crop.shape)
         fixed = self._shape[0]
         step = fixed or BATCH
-        parts = [self._run(crops[i : i + step], fixed, output, columns) for i in range(0, len(crops), step)]
-        return np.concatenate([np.empty((0, columns), np.float32), *parts])
+        parts = [self._run(crops[i : i + step], fixed, columns) for i in range(0, len(crops), step)]
+        empty = [np.empty((0, k), np.float32) for k in columns.values()]
+        return [np.concatenate(each) for each in zip(empty, *parts, strict=True)]
 
     def _run(
-        self, crops: NDArray[np.uint8], fixed: int | None, output: str, columns: int
-    ) -> NDArray[np.float32]:
-        """Ask for one output of one batch; a file whose batch is fixed gets it filled up with black."""
+        self, crops: NDArray[np.uint8], fixed: int | None, columns: Mapping[str, int]
+    ) -> list[NDArray[np.float32]]:
+        """Ask for the outputs of one batch; a file whose batch is fixed gets it filled up with black."""
         n = len(crops)
         if fixed is not None and n < fixed:
             crops = np.concatenate([crops, np.zeros((fixed - n, *crops.shape[1:]), np.uint8)])
-        answer: NDArray[Any] = self.session.run({self._input: self._prepare(crops)}, [output])[0][:n]
-        return check_columns(self.session, output, answer, (n, columns))
+        answers = self.session.run({self._input: self._prepare(crops)}, list(columns))
+        return [
+            check_columns(self.session, name, answer[:n], (n, k))
+            for (name, k), answer in zip(columns.items(), answers, strict=True)
+        ]
 
     def _prepare(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Bring crops into the network's range and axes, as the card and the file say."""

@@ -7,17 +7,20 @@ resembles, which tells a small network more (distillation, Hinton et al. 2015, a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from mien.catalog import find_model
 from mien.errors import bad_argument
-from mien.models import load_model
+from mien.models import Model, load_model
+from mien.models.network import NetworkModel
 from mien.models.temporal import SequenceModel
 from mien.training.architectures import get_architecture
 from mien.training.augment import cut
@@ -123,23 +126,29 @@ def _run(folder: str, heads: Mapping[str, int], recipe: Recipe) -> Teacher:
 def _model(name: str, heads: Mapping[str, int], recipe: Recipe) -> Teacher:
     card, path = find_model(name, "expression")
     kind = (card.template, card.margin, card.frames, card.step)
-    models = {head.labels: load_model(path, labels=head.labels) for head in card.heads}
-    _check(name, {head: len(model.labels) for head, model in models.items()}, heads, kind, recipe)
+    _check(name, {head.labels: len(head.label_set) for head in card.heads}, heads, kind, recipe)
+    models = [load_model(path, labels=head) for head in heads]
     colour = _colour(name, card.colour, recipe)
 
     def ask(crops: Tensor) -> dict[str, Tensor]:
         shown = crops.round().clamp(0, 255).byte().cpu().numpy()
-        return {
-            head: torch.from_numpy(
-                model.predict_windows(shown)
-                if isinstance(model, SequenceModel)
-                else model.predict_proba(shown)
-            )
-            for head, model in models.items()
-            if head in heads
-        }
+        answers = _ask(models, shown)
+        return {head: torch.from_numpy(answers[head]) for head in heads}
 
     return Teacher(card.size_px, colour, ask)
+
+
+def _ask(models: Sequence[Model], crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    """Return what one model's heads say of crops, each of which stands for itself where it must."""
+    first = models[0]
+    if isinstance(first, NetworkModel):
+        return first.predict_heads(crops)
+    return {
+        model.labels.key: model.predict_windows(crops)
+        if isinstance(model, SequenceModel)
+        else model.predict_proba(crops)
+        for model in models
+    }
 
 
 def _check(

@@ -10,6 +10,7 @@ from mien.errors import ArgumentError
 from mien.faces.faces import Faces
 from mien.faces.track import Tracker
 from mien.labels import FERPLUS8
+from mien.models.denoise import Denoiser
 from mien.models.smoothing import Smoother
 from mien.sources.frame import Frame
 from mien.testing import FixedDetector, ScriptedDetector, SyntheticSource, TableModel, make_faces
@@ -71,11 +72,35 @@ def test_raw_values_stay_beside_smoothed_ones():
             self.turn += 1
             return rows[[self.turn % 2] * len(crops)]
 
-    watcher = Analyzer(FixedDetector(make_faces(1)), Alternating(TABLE)).watch(smoother=Smoother(1.0))
+    watcher = Analyzer(FixedDetector(make_faces(1)), Alternating(TABLE)).watch(
+        smoother=Smoother(1.0), denoiser=Denoiser(0)
+    )
     answers = [watcher.read(frame) for frame in film(20)]
     assert len({r.emotion[0] for r in answers}) == 2
     assert len({r.displayed[0] for r in answers}) == 1
     assert all(r.smoothed.max() < r.probability.max() for r in answers[1:])
+
+
+def test_what_is_smoothed_has_less_noise_where_there_is_much():
+    class Spread(TableModel):
+        """A model that tells how much the pixels of a crop differ."""
+
+        def predict_proba(self, crops):
+            spread = crops.std(axis=(1, 2)) / 255
+            return np.stack([spread, *[(1 - spread) / 7] * 7], axis=1).astype(np.float32)
+
+    random = np.random.default_rng(0)
+    plain = np.full((SIZE[1], SIZE[0], 3), 120.0) + np.linspace(-60, 60, SIZE[0])[:, None]
+    analyzer = Analyzer(FixedDetector(make_faces(1, SIZE)), Spread(TABLE))
+    for noise in (0, 60):
+        watchers = [analyzer.watch(smoother=Smoother(0), denoiser=Denoiser(t)) for t in (0, 0.3)]
+        for i in range(6):
+            image = np.clip(plain + random.normal(0, noise, plain.shape), 0, 255).astype(np.uint8)
+            as_it_is, denoised = (watcher.read(Frame(image, i, i / 30, "film")) for watcher in watchers)
+        np.testing.assert_array_equal(denoised.probability, as_it_is.probability)
+        np.testing.assert_array_equal(as_it_is.smoothed, as_it_is.probability)
+        less = as_it_is.smoothed[0, 0] - denoised.smoothed[0, 0]
+        assert less > 0.02 if noise else less == 0
 
 
 def test_subsets_and_unsure_hold_for_what_is_displayed():
@@ -122,7 +147,7 @@ def test_few_frames_a_second_are_one_person_and_smoothed(rate_hz):
             return rows[[self.turn % 2] * len(crops)]
 
     watcher = Analyzer(FixedDetector(make_faces(1)), Changing(TABLE)).watch(
-        smoother=Smoother(10.0, margin=1.0)
+        smoother=Smoother(10.0, margin=1.0), denoiser=Denoiser(0)
     )
     answers = [watcher.read(frame) for frame in film(8, rate_hz=rate_hz)]
     assert [r.faces.track_id.tolist() for r in answers] == [[0]] * 8

@@ -14,6 +14,7 @@ from mien.faces.follow import Follower
 from mien.faces.track import Tracker
 from mien.labels import LabelSet, restrict
 from mien.models import Model, load_model
+from mien.models.denoise import Denoiser
 from mien.models.expectation import Expectation
 from mien.models.smoothing import Smoother
 from mien.models.windows import RATE_HZ, Windows
@@ -146,6 +147,7 @@ class Analyzer:
         *,
         detect_every_s: float = DETECT_EVERY_S,
         smoother: Smoother | None = None,
+        denoiser: Denoiser | None = None,
         tracker: Tracker | None = None,
         rate_hz: float = RATE_HZ,
     ) -> Watcher:
@@ -158,6 +160,8 @@ class Analyzer:
             surely; 0 for every frame, as always with a detector that has no network of landmarks.
         smoother : Smoother, optional
             By default one with its default values.
+        denoiser : Denoiser, optional
+            The same. ``Denoiser(0)`` takes crops as they are.
         tracker : Tracker, optional
             The same.
         rate_hz : float
@@ -183,6 +187,7 @@ class Analyzer:
             self.labels,
             tracker=tracker or Tracker(),
             smoother=smoother or Smoother(),
+            denoiser=denoiser or Denoiser(),
             follower=Follower(landmarks, detect_every_s) if landmarks and detect_every_s else None,
             windows=Windows(frames, rate_hz=rate_hz, step=step) if frames > 1 else None,
             unsure=self.unsure,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,13 @@ from mien.faces.follow import Follower, believed
 from mien.faces.track import Tracker
 from mien.labels import LabelSet, restrict
 from mien.models import Model
+from mien.models.denoise import Denoiser
 from mien.models.smoothing import Smoother
 from mien.models.windows import Windows
 from mien.readings import UNSURE, Readings
 from mien.sources.frame import Frame
 
-STATE = 1
+STATE = 2
 """Version of what :meth:`Watcher.state` returns."""
 
 
@@ -35,6 +37,8 @@ class Watcher:
         The model's, or a subset.
     tracker : Tracker
     smoother : Smoother
+    denoiser : Denoiser
+        Not asked where the model is one of sequences.
     follower : Follower, optional
         Follows faces between detections; without one the detector looks at every frame.
     windows : Windows, optional
@@ -53,6 +57,7 @@ class Watcher:
         *,
         tracker: Tracker,
         smoother: Smoother,
+        denoiser: Denoiser,
         follower: Follower | None = None,
         windows: Windows | None = None,
         unsure: float = 0.0,
@@ -63,6 +68,7 @@ class Watcher:
         self.labels = labels
         self.tracker = tracker
         self.smoother = smoother
+        self.denoiser = denoiser
         self.follower = follower
         self.windows = windows
         self.unsure = unsure
@@ -82,8 +88,9 @@ class Watcher:
         Returns
         -------
         Readings
-            With tracks and smoothed probabilities, in the order of the tracks; the raw probabilities stay
-            in `probability`. Between detections `faces.score` is that of the last one.
+            With tracks and smoothed probabilities, in the order of the tracks; the raw ones, of this frame
+            alone, stay in `probability`. What is smoothed are those of crops with less noise, where there
+            is much. Between detections `faces.score` is that of the last one.
 
         Raises
         ------
@@ -95,10 +102,8 @@ class Watcher:
         time_s = frame.time_s if self._time_s is None else max(frame.time_s, self._time_s)
         self._time_s = time_s
         faces = self._find(frame.image, time_s)
-        probability = self._score(frame.image, faces, time_s)
-        smoothed, shown = self.smoother.update(
-            faces.track_id, probability, time_s, step_s=self.tracker.step_s
-        )
+        probability, calmer = self._score(frame.image, faces, time_s)
+        smoothed, shown = self.smoother.update(faces.track_id, calmer, time_s, step_s=self.tracker.step_s)
         sure = smoothed.max(axis=1, initial=0) >= self.unsure
         names = tuple(self.labels.names[i] if known else UNSURE for i, known in zip(shown, sure, strict=True))
         return Readings(
@@ -123,13 +128,15 @@ class Watcher:
         -------
         dict
             Of plain values, that JSON takes and gives back unchanged. It holds coarse pictures of the faces
-            (12 x 12 px grey; the last crops where the model is one of sequences).
+            (12 x 12 px grey; the last crops where the model is one of sequences, and their mean where there
+            is much noise).
         """
         return {
             "version": STATE,
             "time_s": self._time_s,
             "tracker": self.tracker.state(),
             "smoother": self.smoother.state(),
+            "denoiser": self.denoiser.state(),
             "windows": None if self.windows is None else self.windows.state(),
         }
 
@@ -156,6 +163,7 @@ class Watcher:
             self._time_s = None if time_s is None else float(time_s)
             self.tracker.restore(state["tracker"])
             self.smoother.restore(state["smoother"])
+            self.denoiser.restore(state["denoiser"])
             if self.windows is not None:
                 self.windows.restore(state["windows"] or {})
         except (KeyError, TypeError, ValueError) as error:
@@ -174,13 +182,25 @@ class Watcher:
         kept = believed(steps, time_s, found.box_xyxy, tracker.sure)
         return tracker.update(found, time_s, image, followed=kept)
 
-    def _score(self, image: NDArray[np.uint8], faces: Faces, time_s: float) -> NDArray[np.float32]:
-        crops = self.model.crop.cut(image, faces.landmarks_xy)
-        if self.windows is None:
-            probability = self.model.predict_proba(crops)
-        else:
+    def _score(
+        self, image: NDArray[np.uint8], faces: Faces, time_s: float
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the probabilities of this frame's crops, and of these with less noise."""
+        cut = partial(self.model.crop.cut, image)
+        crops = cut(faces.landmarks_xy)
+        if self.windows is not None:
             windows = self.windows.update(faces.track_id, crops, time_s, step_s=self.tracker.step_s)
-            probability = self.model.predict_windows(windows)  # type: ignore[attr-defined]  # windows are for models that have it
+            raw = self.model.predict_windows(windows)  # type: ignore[attr-defined]  # windows are for models that have it
+            return (self._wanted(raw),) * 2
+        raw = calmer = self._wanted(self.model.predict_proba(crops))
+        denoised, changed = self.denoiser.update(faces.track_id, crops, faces.landmarks_xy, time_s, cut=cut)
+        if changed.any():
+            calmer = raw.copy()
+            calmer[changed] = self._wanted(self.model.predict_proba(denoised[changed]))
+        return raw, calmer
+
+    def _wanted(self, probability: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probabilities of the labels that are asked for."""
         if self.labels is self.model.labels:
             return probability
         return restrict(probability, self.model.labels, self.labels)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from mien.errors import bad_argument
@@ -42,6 +41,9 @@ STILL = 2.0
 
 FASTEST = 1.25
 """Noise changes from crop to crop by no more than this factor: what seems to change more is the face."""
+
+ENOUGH = 44
+"""Rows and columns of a crop that tell its noise; of larger ones some are left out."""
 
 NORMAL = 0.6745
 """Median of the size of what is normally distributed, in standard deviations."""
@@ -156,7 +158,7 @@ class Denoiser:
     def _follow(
         self, person: _Person, landmarks_xy: NDArray[np.float64], crop: Crops, time_s: float, strength: float
     ) -> _Person:
-        squares = _squares(_grey(crop.astype(np.float32)) - _grey(person.mean))
+        squares = _squares(_light(crop) - _light(person.mean))
         noise = _noise_between(squares, person)
         left = strength * math.exp((person.time_s - time_s) / self.time_constant_s)
         count = left * person.count * _still(squares, noise, person.count)
@@ -192,11 +194,12 @@ def noise_of(crop: Crops, grain: int = 1) -> float:
     grain : int
         Size of the noise in pixels: over how many differences are taken.
     """
-    x = _grey(crop.astype(np.float32))
-    rows = x[: -2 * grain] - 2 * x[grain:-grain] + x[2 * grain :]
-    both = rows[:, : -2 * grain] - 2 * rows[:, grain:-grain] + rows[:, 2 * grain :]
-    noise = float(np.median(np.abs(both))) / (NORMAL * 6)  # 6: the root of the kernel's sum of squares
-    return noise / math.sqrt(max(float(x.var()) - noise**2, 1.0))
+    x = _light(crop).astype(np.float32)
+    some = max(1, len(x) // ENOUGH)
+    rows = x[: -2 * grain : some] - 2 * x[grain:-grain:some] + x[2 * grain :: some]
+    both = rows[:, : -2 * grain : some] - 2 * rows[:, grain:-grain:some] + rows[:, 2 * grain :: some]
+    noise = _median(np.abs(both)) / (NORMAL * 6)  # 6: the root of the kernel's sum of squares
+    return noise / math.sqrt(max(float(x[::some, ::some].var()) - noise**2, 1.0))
 
 
 def _strength(crop: Crops) -> float:
@@ -207,14 +210,17 @@ def _strength(crop: Crops) -> float:
 
 def _squares(difference: Plane) -> Plane:
     """Return the mean over the square around each pixel."""
-    around = sliding_window_view(np.pad(difference, SIDE // 2, mode="edge"), (SIDE, SIDE))
-    means: Plane = around.mean(axis=(2, 3))
-    return means
+    sums = np.pad(difference, SIDE // 2, mode="edge").astype(np.float64)
+    for axis in (0, 1):
+        run = np.insert(np.cumsum(sums, axis=axis), 0, 0.0, axis=axis)
+        count = run.shape[axis] - SIDE
+        sums = run.take(range(SIDE, SIDE + count), axis) - run.take(range(count), axis)
+    return (sums / SIDE**2).astype(np.float32)
 
 
 def _noise_between(squares: Plane, person: _Person) -> float:
     """Return the noise of a crop's squares, by how they differ from the mean; near that before it."""
-    spread = float(np.median(np.abs(squares - np.median(squares)))) / NORMAL
+    spread = _median(np.abs(squares - _median(squares))) / NORMAL
     noise = max(spread / math.sqrt(1 + 1 / float(person.count.mean())), 0.1)
     return min(max(noise, person.noise / FASTEST), person.noise * FASTEST) if person.noise else noise
 
@@ -225,8 +231,14 @@ def _still(squares: Plane, noise: float, count: Plane) -> Plane:
     return (1 / (1 + (excess / STILL**2) ** 2)).astype(np.float32)
 
 
-def _grey(picture: Plane) -> Plane:
-    return picture if picture.ndim == 2 else picture.mean(axis=2)
+def _light(picture: NDArray[Any]) -> NDArray[Any]:
+    """Return a grey picture, or the green of one in colours, which is most of its light."""
+    return picture if picture.ndim == 2 else picture[..., 1]
+
+
+def _median(values: NDArray[Any]) -> float:
+    """Return the upper median; in a third of the time that NumPy takes for the exact one."""
+    return float(np.partition(values.ravel(), values.size // 2)[values.size // 2])
 
 
 def _text(plane: Plane) -> str:

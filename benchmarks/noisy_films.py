@@ -5,8 +5,9 @@
 A picture of PublicTest, three times its size, lies on a plain ground and is filmed. It keeps still; or it
 sways by two of its own pixels and 3 degrees to either side, once a second; or it walks past, by .6 of one of
 its pixels a frame. Every frame is disturbed anew and read by a watcher that reduces noise and one that does
-not. The last frame counts, of films in which it has a row, by the FER+ labels. In films of two faces another
-one takes the place of the first halfway; what counts is how many frames later the display is that of the end.
+not. The last frame counts, of films in which it has a row, by the FER+ labels. With --geometry there are
+films that unfold: a face warped to the shape of neutral ones takes its own within 8 frames, as those of
+make_sequences.py; what counts is how many frames after the first change the display is that of the end.
 
 Of clips, disturbed in the same way, nobody knows what they show: what counts is how far the smoothed readings
 are from those of the clip as it is (Kullback-Leibler divergence, nats), and how often both read the same.
@@ -24,6 +25,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from make_sequences import mean_shape, read_points, unfold
 from numpy.typing import NDArray
 
 from mien import Analyzer, open_source
@@ -87,7 +89,7 @@ class Filmed:
         """Film each face alone; count what is read rightly in the last frames."""
         right, nats, n = dict.fromkeys(WAYS, 0), dict.fromkeys(WAYS, 0.0), 0
         for row in rows:
-            plain, denoised = list(self._read([row], motion))[-1]
+            plain, denoised = list(self._read([self.corpus.images[row]] * self.frames, motion, row))[-1]
             if not len(plain):
                 continue
             n += 1
@@ -102,29 +104,37 @@ class Filmed:
         }
         return {"condition": self.condition, "motion": motion, "films": len(rows), "n": n, "ways": shares}
 
-    def replaced(self, rows: Sequence[int]) -> dict[str, Any]:
-        """Let another face take the place of each; count the frames until the display has followed."""
+    def unfolding(self, rows: Sequence[int], geometry: str, official: str | None) -> dict[str, Any]:
+        """Let each face take its own shape in its film; count the frames until that is displayed."""
+        numbers = np.load(official) if official else np.arange(len(self.corpus))
+        usable, points = read_points(Path(geometry), numbers)
+        plain = usable & (self.corpus.label == self.corpus.labels.index("neutral"))
+        neutral = mean_shape(points[plain & (self.corpus.split == "Training")])
         passed: dict[str, list[int]] = {way: [] for way in WAYS[1:]}
-        for one, other in zip(rows, np.roll(rows, 1).tolist(), strict=True):
-            films = zip(*self._read([one, other], "still"), strict=True)
-            for way, answers in zip(passed, films, strict=True):
+        for row in (row for row in rows if usable[row]):
+            random = np.random.default_rng([self.seed, row])
+            first, *others = unfold(np.asarray(self.corpus.images[row]), points[row], neutral, random)
+            film = [*[first] * self.frames, *others, *[others[-1]] * (2 * self.frames - len(others))]
+            for way, answers in zip(passed, zip(*self._read(film, "still", row), strict=True), strict=True):
                 shown = [readings.displayed[:1] for readings in answers]
                 if shown[-1] and shown[self.frames - 1] and shown[-1] != shown[self.frames - 1]:
-                    others = [i for i in range(self.frames, len(shown)) if shown[i] != shown[-1]]
-                    passed[way].append(max(others, default=self.frames - 1) + 2 - self.frames)
+                    before = max(i for i in range(len(shown)) if shown[i] != shown[-1])
+                    passed[way].append(before + 2 - self.frames)
         waits = {
-            way: {"n": len(n), "median": float(np.median(n)), "of ten, nine": float(np.quantile(n, 0.9))}
+            way: {"n": len(n), "median": float(np.median(n)), "mean": float(np.mean(n))}
             for way, n in passed.items()
         }
-        return {"condition": self.condition, "motion": "replaced", "frames until it is displayed": waits}
+        return {"condition": self.condition, "motion": "unfolds", "frames until it is displayed": waits}
 
-    def _read(self, rows: Sequence[int], motion: str) -> Iterator[tuple[Readings, Readings]]:
-        """Read a film of faces, one after the other, without and with the reduction of noise."""
+    def _read(
+        self, pictures: Sequence[NDArray[np.uint8]], motion: str, row: int
+    ) -> Iterator[tuple[Readings, Readings]]:
+        """Read a film of pictures, one a frame, without and with the reduction of noise."""
         watchers = [self.analyzer.watch(denoiser=denoiser) for denoiser in (Denoiser(0), Denoiser())]
-        random = np.random.default_rng([self.seed, *rows])
-        for i in range(self.frames * len(rows)):
-            moment = i - (self.frames if motion == "walks" else 0) / 2
-            sheet, placed = _placed(self.corpus.images[rows[i // self.frames]], MOTIONS[motion], moment)
+        random = np.random.default_rng([self.seed, row])
+        for i, picture in enumerate(pictures):
+            moment = i - (len(pictures) / 2 if motion == "walks" else 0)
+            sheet, placed = _placed(picture, MOTIONS[motion], moment)
             if self.condition != "undisturbed":
                 sheet, _ = CONDITIONS[self.condition](sheet, placed, random)
             frame = Frame(np.repeat(sheet[..., None], 3, axis=2), i, i / RATE_HZ, "film")
@@ -169,8 +179,11 @@ def main() -> None:
     results = []
     for condition in args.conditions.split(","):
         films = Filmed(corpus, analyzer, condition, args.frames, args.seed)
-        for motion in args.motions.split(","):
-            results.append(films.replaced(rows) if motion == "replaced" else films.alone(rows, motion))
+        for motion in filter(None, args.motions.split(",")):
+            results.append(films.alone(rows, motion))
+            print(json.dumps(results[-1]), flush=True)
+        if args.geometry:
+            results.append(films.unfolding(rows, args.geometry, args.rows))
             print(json.dumps(results[-1]), flush=True)
         if args.clips and condition in CONDITIONS:
             results.append(clips_disturbed(analyzer, args.clips, condition, args.clip_frames, args.seed))
@@ -186,9 +199,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("fer2013", help="fer2013.csv")
     parser.add_argument("ferplus", help="fer2013new.csv")
     parser.add_argument("--conditions", default="undisturbed,noisy,dark-noisy")
-    parser.add_argument("--motions", default="still,sways,walks,replaced")
+    parser.add_argument("--motions", default="still,sways,walks", help='"" for none')
     parser.add_argument("--sample", type=int, default=300, help="pictures, drawn at random")
     parser.add_argument("--frames", type=int, default=16, help="frames of a film of one face")
+    parser.add_argument("--geometry", help="landmarks, for faces that unfold")
+    parser.add_argument("--rows", help="row of each picture in the official file, where csv is a part")
     parser.add_argument("--clips", nargs="*", default=[], help="films of people")
     parser.add_argument("--clip-frames", type=int, default=60, help="frames read of each clip")
     parser.add_argument("--seed", type=int, default=0)

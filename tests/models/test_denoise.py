@@ -152,10 +152,19 @@ def test_nobody():
     assert denoised.shape == (0, SIZE, SIZE) and changed.shape == (0,)
 
 
+def test_who_is_missed_for_a_frame_is_remembered():
+    picture, denoiser = face(), Denoiser()
+    last_of(denoiser, crops_of(picture, 20.0))
+    updated(denoiser, [], np.zeros((0, SIZE, SIZE), np.uint8), 8 / RATE_HZ)
+    frames = crops_of(picture, 20.0, n=1, seed=1)
+    denoised, changed = last_of(denoiser, frames, start_s=9 / RATE_HZ)
+    assert changed and error(denoised, picture) < 0.6 * error(frames[0, 0], picture)
+
+
 def test_who_is_gone_is_forgotten():
     denoiser = Denoiser()
     last_of(denoiser, crops_of(face(), 20.0))
-    updated(denoiser, [], np.zeros((0, SIZE, SIZE), np.uint8), 1.0)
+    updated(denoiser, [], np.zeros((0, SIZE, SIZE), np.uint8), 1.2)
     assert denoiser.state() == {}
 
 

@@ -42,6 +42,9 @@ STILL = 2.0
 FASTEST = 1.25
 """Noise changes from crop to crop by no more than this factor: what seems to change more is the face."""
 
+GONE = 3.0
+"""Time constants after which whoever was not seen is forgotten: little would count then."""
+
 ENOUGH = 44
 """Rows and columns of a crop that tell its noise; of larger ones some are left out."""
 
@@ -112,8 +115,13 @@ class Denoiser:
         denoised, changed = crops.copy(), np.zeros(len(crops), bool)
         if self.time_constant_s == 0:
             return denoised, changed
-        before, self._people = self._people, {}
+        before, forget_s = self._people, GONE * self.time_constant_s
         tracks, strengths = [int(track) for track in track_id], [_strength(crop) for crop in crops]
+        self._people = {
+            track: person
+            for track, person in before.items()
+            if track not in tracks and time_s - person.time_s <= forget_s
+        }
         for i, (track, strength) in enumerate(zip(tracks, strengths, strict=True)):
             if strength > 0 and track not in before:
                 self._people[track] = _first(landmarks_xy[i], crops[i], time_s)

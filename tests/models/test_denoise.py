@@ -202,6 +202,15 @@ def test_noise_is_estimated_as_a_share_of_contrast(noise):
     assert np.mean(estimates) == pytest.approx(noise / picture.std(), rel=0.15)
 
 
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_crops_too_small_to_tell_have_no_noise(size):
+    crops = np.random.default_rng(0).integers(0, 256, (1, size, size)).astype(np.uint8)
+    assert noise_of(crops[0], grain=2) == 0
+    denoised, changed = updated(Denoiser(), [0], crops, 0.0)
+    np.testing.assert_array_equal(denoised, crops)
+    assert not changed.any()
+
+
 def test_flat_and_sharp_crops_have_no_noise():
     flat, sharp = np.full((SIZE, SIZE), 90, np.uint8), np.full((SIZE, SIZE), 40, np.uint8)
     sharp[:, ::11] = 200

@@ -103,7 +103,7 @@ class Windows:
         return {
             str(track): {
                 "seen_s": self._seen_s[track],
-                "crops": [[time_s, list(crop.shape), _text(crop)] for time_s, crop in kept],
+                "crops": [[time_s, list(crop.shape), as_text(crop)] for time_s, crop in kept],
             }
             for track, kept in self._kept.items()
         }
@@ -112,14 +112,16 @@ class Windows:
         """Go on from what :meth:`state` returned."""
         self._seen_s = {int(track): float(one["seen_s"]) for track, one in state.items()}
         self._kept = {
-            int(track): [(float(time_s), _crop(shape, text)) for time_s, shape, text in one["crops"]]
+            int(track): [(float(time_s), from_text(text, shape)) for time_s, shape, text in one["crops"]]
             for track, one in state.items()
         }
 
 
-def _text(crop: Crops) -> str:
-    return base64.b64encode(crop.tobytes()).decode("ascii")
+def as_text(array: NDArray[Any]) -> str:
+    """Return an array's bytes as text, for JSON; :func:`from_text` takes it back."""
+    return base64.b64encode(array.tobytes()).decode("ascii")
 
 
-def _crop(shape: Sequence[int], text: str) -> Crops:
-    return np.frombuffer(base64.b64decode(text), np.uint8).reshape(shape)
+def from_text(text: str, shape: Sequence[int], dtype: type[np.generic] = np.uint8) -> NDArray[Any]:
+    """Return the array that :func:`as_text` was given; it can be read, not written."""
+    return np.frombuffer(base64.b64decode(text), dtype).reshape(shape)

@@ -35,7 +35,7 @@ from mien.readings import Readings
 from mien.sources.datasets import open_dataset
 from mien.sources.frame import Frame
 from mien.sources.labelled import LabelledImages
-from mien.training.conditions import CONDITIONS
+from mien.training.conditions import CONDITIONS, choose_conditions
 from mien.training.metrics import wilson_interval
 
 RATE_HZ = 30.0
@@ -177,7 +177,9 @@ def main() -> None:
     usable = np.flatnonzero((corpus.split == "PublicTest") & (corpus.label >= 0))
     rows = np.sort(np.random.default_rng(args.seed).permutation(usable)[: args.sample]).tolist()
     results = []
-    for condition in args.conditions.split(","):
+    conditions = args.conditions.split(",")
+    choose_conditions(name for name in conditions if name != "undisturbed")  # refuses names that are none
+    for condition in conditions:
         films = Filmed(corpus, analyzer, condition, args.frames, args.seed)
         for motion in filter(None, args.motions.split(",")):
             results.append(films.alone(rows, motion))
